@@ -1,0 +1,143 @@
+"""The configuration FILE: one YAML document for every command; its JSON schema is published in docs/reference.
+
+Secrets are named by file or environment variable, never written here (a camera's password may be, with a warning).
+Any scalar can be overridden by an environment variable: ``KANHU_BACKBONE__KAFKA__BOOTSTRAP=host:9092``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from services.contracts.cloud_event import Payload
+from services.contracts.entity import CameraConfig, SensorConfig
+from services.contracts.ids import AgentId, InstitutionId
+from services.contracts.policy import RetentionPolicy
+
+GIB = 1024**3
+
+
+class Institution(Payload):
+    institution_id: InstitutionId = "demo"
+    title: str = "示范托育园 Demo nursery"
+    time_zone: str = "Asia/Shanghai"
+
+
+class EmbeddedBackbone(Payload):
+    """Everything under one directory, for one institution's box."""
+
+    mode: Literal["embedded"] = "embedded"
+    data: str = Field(description="directory of the installation")
+    log_limit_bytes: int = Field(
+        default=20 * GIB, gt=0, description="the log refuses records beyond this; agents then spool"
+    )
+
+
+class KafkaSettings(Payload):
+    bootstrap: str = Field(description="HOST:PORT[,HOST:PORT]")
+    replication: int = Field(default=1, ge=1)
+
+
+class S3Settings(Payload):
+    endpoint: str = Field(description="HOST:PORT")
+    secure: bool = True
+    bucket: str = "kanhu-footage"
+    access_key_file: str | None = None
+    access_key_env: str | None = "KANHU_S3_ACCESS_KEY"
+    secret_key_file: str | None = None
+    secret_key_env: str | None = "KANHU_S3_SECRET_KEY"
+    region: str = "cn-north-1"
+
+
+class PostgresSettings(Payload):
+    host: str
+    port: int = 5432
+    database: str = "kanhu"
+    user: str = "kanhu"
+    password_file: str | None = None
+    password_env: str | None = "KANHU_POSTGRES_PASSWORD"
+
+
+class DistributedBackbone(Payload):
+    mode: Literal["distributed"]
+    kafka: KafkaSettings
+    s3: S3Settings
+    postgres: PostgresSettings
+    keys: str = Field(description="directory with this service's private keys (a mounted secret)")
+
+
+class MqttSettings(Payload):
+    host: str
+    port: int = 1883
+    username: str | None = None
+    password_file: str | None = None
+    password_env: str | None = None
+    tls: bool = False
+
+
+class HttpSensorSettings(Payload):
+    """Readings over HTTP: ``POST /v1/readings`` with a bearer token."""
+
+    listen: str = "127.0.0.1:0"
+    token_file: str
+
+
+class AgentSettings(Payload):
+    agent_id: AgentId = "agent-1"
+    data: str | None = Field(default=None, description="directory for spool and state; default: DATA/agent")
+    spool_limit_bytes: int = Field(default=50 * GIB, gt=0, description="about 55 h of one 2 Mbit/s camera")
+    chunk_ms: int = Field(default=400, ge=40, le=500, description="longest CMAF chunk; at most 500")
+    stall_s: float = Field(default=5.0, gt=0, description="a source silent this long is reconnected and a gap begins")
+    mqtt: MqttSettings | None = None
+    http: HttpSensorSettings | None = None
+
+
+class AnalyzeSettings(Payload):
+    analyzer_id: str = "analyze-1"
+    models: str | None = Field(default=None, description="directory of installed models; default: DATA/models")
+    detector: str = Field(default="drawn-person", description="name of an installed model")
+    threads: int = Field(default=2, ge=1, le=64)
+    score: float = Field(default=0.4, gt=0, lt=1)
+    late_s: float = Field(default=10.0, gt=0, description="chunks older than this are skipped to the newest sync chunk")
+
+
+class RetainSettings(Payload):
+    policy: RetentionPolicy = Field(default_factory=RetentionPolicy)
+    segment_s: float = Field(default=60.0, gt=0, le=600)
+    presume_gap_s: float = Field(default=15.0, gt=0, description="a camera silent this long is shown as a presumed gap")
+
+
+class ConsoleSettings(Payload):
+    listen: str = "127.0.0.1:8600"
+    token_file: str | None = Field(default=None, description="required when listening beyond the loopback address")
+
+
+class Observability(Payload):
+    """``/metrics``, ``/healthz`` and ``/readyz`` of each service; port 0 picks a free one and logs it."""
+
+    listen: str = "127.0.0.1:0"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+
+class AgentIdentity(Payload):
+    """An enrolled agent: media signed by another key is quarantined (I7). The agent logs its public key at start."""
+
+    agent_id: AgentId
+    public_key: str = Field(pattern=r"^[0-9a-f]{64}$", description="raw Ed25519 public key, hexadecimal")
+
+
+class Settings(Payload):
+    """The whole FILE."""
+
+    institution: Institution = Field(default_factory=Institution)
+    backbone: Annotated[EmbeddedBackbone | DistributedBackbone, Field(discriminator="mode")]
+    cameras: list[CameraConfig] = Field(default_factory=list)
+    sensors: list[SensorConfig] = Field(default_factory=list)
+    agents: list[AgentIdentity] = Field(default_factory=list, description="enrolled besides those in the key store")
+    agent: AgentSettings = Field(default_factory=AgentSettings)
+    analyze: AnalyzeSettings = Field(default_factory=AnalyzeSettings)
+    retain: RetainSettings = Field(default_factory=RetainSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
+    observability: Observability = Field(default_factory=Observability)

@@ -1,0 +1,94 @@
+"""Where a camera's stream comes from: ``rtsp://…``, ``rtsps://…``, ``file:PATH[?loop=1]`` or ``sim:ROOM[?seed=N]``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+from services.contracts.ids import NAME_PATTERN
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]*@", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAddress:
+    """A parsed URL. ``url`` bears no credentials; for ``file`` ``path`` is set, for ``sim`` ``room`` and ``seed``."""
+
+    scheme: Literal["rtsp", "rtsps", "file", "sim"]
+    url: str
+    username: str | None = None
+    password: str | None = None
+    path: str = ""
+    loop: bool = False
+    room: str = ""
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        return f"SourceAddress({redact_url(self.url)!r})"
+
+
+def parse_source_url(url: str) -> SourceAddress:
+    """Parse a camera URL; ``ValueError`` says what is wrong and shows a right one, never the credentials."""
+    scheme, colon, rest = url.partition(":")
+    match scheme.lower() if colon else "":
+        case "rtsp" | "rtsps":
+            return _parse_rtsp(url)
+        case "file":
+            return _parse_file(rest)
+        case "sim":
+            return _parse_sim(rest)
+        case _:
+            raise ValueError(
+                f"camera URL {redact_url(url)!r} has no scheme we know; "
+                "use rtsp://HOST/PATH, rtsps://HOST/PATH, file:PATH[?loop=1] or sim:ROOM[?seed=N]"
+            )
+
+
+def check_source_url(url: str) -> str:
+    """Return ``url`` unchanged if it parses (for pydantic)."""
+    parse_source_url(url)
+    return url
+
+
+def redact_url(url: str) -> str:
+    """The URL without user name and password, for logs and messages."""
+    return _CREDENTIALS.sub(r"\g<scheme>***@", url)
+
+
+def _parse_rtsp(url: str) -> SourceAddress:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"camera URL {redact_url(url)!r} is malformed: {error}") from error
+    if not host:
+        raise ValueError(f"camera URL {redact_url(url)!r} names no host; write rtsp://HOST[:PORT]/PATH")
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None:
+        netloc = f"{netloc}:{port}"
+    bare = urlunsplit((parts.scheme.lower(), netloc, parts.path, parts.query, ""))
+    return SourceAddress(
+        "rtsps" if parts.scheme.lower() == "rtsps" else "rtsp", bare,
+        unquote(parts.username) if parts.username else None, unquote(parts.password) if parts.password else None,
+    )  # fmt: skip
+
+
+def _parse_file(rest: str) -> SourceAddress:
+    path, _, query = rest.partition("?")
+    options = parse_qs(query, strict_parsing=bool(query))
+    if path.startswith("//"):
+        path = path[2:]
+    if not path or set(options) - {"loop"} or options.get("loop", ["0"]) not in (["0"], ["1"]):
+        raise ValueError(f"file:{rest!s} is not a file source; write file:PATH or file:PATH?loop=1")
+    return SourceAddress("file", f"file:{rest}", path=unquote(path), loop=options.get("loop") == ["1"])
+
+
+def _parse_sim(rest: str) -> SourceAddress:
+    room, _, query = rest.partition("?")
+    options = parse_qs(query, strict_parsing=bool(query))
+    seeds = options.get("seed", ["0"])
+    if not re.match(NAME_PATTERN, room) or set(options) - {"seed"} or not seeds[0].isdigit():
+        raise ValueError(f"sim:{rest!s} is not a simulated room; write sim:ROOM or sim:ROOM?seed=7")
+    return SourceAddress("sim", f"sim:{rest}", room=room, seed=int(seeds[0]))
