@@ -24,9 +24,14 @@ RoomId = Name
 StreamName = Literal["record", "detect"]
 
 
+def is_name(value: str) -> bool:
+    """Whether ``value`` is a valid name."""
+    return _NAME.fullmatch(value) is not None
+
+
 def check_name(value: str, what: str) -> str:
     """Return ``value`` if it is a valid name, else raise ``Rejected`` saying what a name may hold."""
-    if not _NAME.match(value):
+    if not is_name(value):
         raise Rejected(
             f"{what} {value!r} is not a valid name: use 1 to 63 lower-case letters, digits, '-' or '_', "
             "beginning with a letter or digit"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from services.contracts.errors import Corrupt
-from services.contracts.ids import RUN_ID, StreamName
+from services.contracts.ids import RUN_ID, StreamName, is_name
 
 GapCause = Literal["camera", "network", "power", "agent", "overload", "maintenance", "unknown"]
 GAP_CAUSES: tuple[GapCause, ...] = get_args(GapCause)
@@ -165,19 +165,11 @@ def decode(headers: Iterable[tuple[str, bytes]], value: bytes) -> MediaRecord:
         if not value:
             raise Corrupt("a chunk record carries no media")
         return Chunk(fields.run(), fields.chunk(), value)
+    if kind not in ("run-end", "gap"):
+        raise Corrupt(f"header 'kind' is {kind!r}; expected run-start, chunk, run-end or gap")
     if value:
         raise Corrupt(f"a {kind} record carries {len(value)} bytes that nothing accounts for")
-    if kind == "run-end":
-        return RunEnd(fields.run(), fields.count("chunks"), fields.integer("end-ns"), fields.cause("cause"),
-                      _unescape(fields.text("detail", "")))  # fmt: skip
-    if kind == "gap":
-        end_ns = fields.integer("end-ns") if "end-ns" in fields.raw else None
-        start_ns = fields.integer("start-ns")
-        if end_ns is not None and end_ns < start_ns:
-            raise Corrupt("header 'end-ns' lies before 'start-ns'")
-        return Gap(fields.text("camera"), fields.stream(), fields.text("agent"), start_ns, end_ns, fields.cause("cause"),
-                   _unescape(fields.text("detail", "")), fields.optional_cause("since"))  # fmt: skip
-    raise Corrupt(f"header 'kind' is {kind!r}; expected run-start, chunk, run-end or gap")
+    return fields.run_end() if kind == "run-end" else fields.gap()
 
 
 def _run_fields(run: RunFacts) -> dict[str, object]:
@@ -236,6 +228,13 @@ class _Fields:
         except UnicodeDecodeError as error:
             raise Corrupt(f"header {name!r} is not ASCII") from error
 
+    def name(self, name: str) -> str:
+        """Names become object keys and paths, so nothing else may stand there."""
+        text = self.text(name)
+        if not is_name(text):
+            raise Corrupt(f"header {name!r} is {text!r}; expected 1 to 63 lower-case letters, digits, '-' or '_'")
+        return text
+
     def integer(self, name: str, default: int | None = None) -> int:
         if name not in self.raw and default is not None:
             return default
@@ -284,13 +283,27 @@ class _Fields:
         if not RUN_ID.match(run_id):
             raise Corrupt(f"header 'run' is {run_id!r}; expected 28 hexadecimal digits")
         return RunFacts(
-            self.text("camera"), self.stream(), run_id, self.text("agent"), self.text("key"), self.text("codec"),
+            self.name("camera"), self.stream(), run_id, self.name("agent"), self.text("key"), self.text("codec"),
             self.count("width", at_least=1), self.count("height", at_least=1), self.count("timescale", at_least=1),
         )  # fmt: skip
 
     def clock(self) -> ClockSample:
         camera = self.integer("camera-offset-ns") if "camera-offset-ns" in self.raw else None
         return ClockSample(self.integer("offset-ns", 0), self.integer("uncertainty-ns", -1), camera)
+
+    def run_end(self) -> RunEnd:
+        detail = _unescape(self.text("detail", ""))
+        return RunEnd(self.run(), self.count("chunks"), self.integer("end-ns"), self.cause("cause"), detail)
+
+    def gap(self) -> Gap:
+        end_ns = self.integer("end-ns") if "end-ns" in self.raw else None
+        start_ns = self.integer("start-ns")
+        if end_ns is not None and end_ns < start_ns:
+            raise Corrupt("header 'end-ns' lies before 'start-ns'")
+        return Gap(
+            self.name("camera"), self.stream(), self.name("agent"), start_ns, end_ns, self.cause("cause"),
+            _unescape(self.text("detail", "")), self.optional_cause("since"),
+        )  # fmt: skip
 
     def chunk(self) -> ChunkFacts:
         sync = self.text("sync")
