@@ -87,7 +87,7 @@ class AgentSettings(Payload):
     agent_id: AgentId = "agent-1"
     data: str | None = Field(default=None, description="directory for spool and state; default: DATA/agent")
     spool_limit_bytes: int = Field(default=50 * GIB, gt=0, description="about 55 h of one 2 Mbit/s camera")
-    chunk_ms: int = Field(default=400, ge=40, le=500, description="longest CMAF chunk; at most 500")
+    chunk_ms: int = Field(default=320, ge=40, le=500, description="longest CMAF chunk; what a dead agent may lose")
     stall_s: float = Field(default=5.0, gt=0, description="a source silent this long is reconnected and a gap begins")
     mqtt: MqttSettings | None = None
     http: HttpSensorSettings | None = None
