@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -14,19 +13,14 @@ from services.simulation import figure, furniture
 from services.simulation.canvas import Canvas, Picture
 from services.simulation.figure import Pose
 from services.simulation.furniture import Palette
-from services.simulation.perspective import HEIGHT_PX, WIDTH_PX, Pixel, fraction, pixels_per_metre
-from services.simulation.timetable import Floor, Place, Reading, Step, Timetable
+from services.simulation.floor_plan import FLOOR, timetable_of
+from services.simulation.perspective import HEIGHT_PX, WIDTH_PX, Pixel, pixels_per_metre
+from services.simulation.timetable import Floor, Place, Reading, Step
 
 FRAMES_PER_S = 10
-ROOMS = ("playroom", "nap-room")
 _DOOR_SWING_S = 0.6
 _DOOR_STEPS = 6
 _ADULT_M, _CHILD_M = 1.66, 1.08
-
-_DOORWAY = fraction(furniture.DOOR_LEFT_M + furniture.DOOR_WIDTH_M / 2 - 0.1, 8.15)
-_ARMED = tuple(fraction(x, z) for x, z in ((-2.3, 6.9), (1.7, 6.9), (2.1, 3.75), (-2.3, 3.75)))
-_PLACES = tuple(fraction(x, z) for x, z in ((-1.7, 6.2), (0.2, 6.4), (1.2, 5.0), (-1.2, 4.7), (0.3, 4.2), (1.3, 6.3)))
-_ELSEWHERE = tuple(fraction(x, z) for x, z in ((2.5, 6.6), (2.4, 4.6), (2.3, 7.2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +53,8 @@ class DrawnRoom:
     def __init__(self, room: str, seed: int = 0) -> None:
         self.room = room
         self._look = _LOOKS["nap" in room or "sleep" in room]
-        self._floor = Floor(_DOORWAY, _ARMED, _PLACES, _ELSEWHERE)
-        self._timetable = Timetable(self._floor, zlib.crc32(f"{room}/{seed}".encode()))
+        self._floor = FLOOR
+        self._timetable = timetable_of(room, seed)
         self._still = _stills(self._look)
 
     @property

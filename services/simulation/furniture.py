@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from services.simulation.canvas import Canvas, Colour, colour, shade
+from services.simulation.floor_plan import DOOR_LEFT_M, DOOR_WIDTH_M
 from services.simulation.perspective import BACK_WALL_M, CEILING_M, HALF_WIDTH_M, disc, project
 
-DOOR_LEFT_M, DOOR_WIDTH_M, DOOR_HEIGHT_M = 2.35, 1.05, 2.05
+DOOR_HEIGHT_M = 2.05
 _NEAR_M = 3.0
 
 

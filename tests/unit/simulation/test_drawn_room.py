@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.simulation.drawn_room import FRAMES_PER_S, ROOMS, DrawnRoom
+from services.simulation.drawn_room import FRAMES_PER_S, DrawnRoom
+from services.simulation.floor_plan import ROOMS
 
 
 def orange(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
