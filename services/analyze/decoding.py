@@ -1,0 +1,156 @@
+"""Chunks → pictures: one decoder kept open per camera, fed by hand, one thread, resynchronised when the stream breaks.
+
+Opening a demuxer per chunk would double the cost of decoding (``bench/``), so the boxes are parsed here by ``services.media`` and the
+samples go straight into libavcodec. Frame threads cost more CPU and delay; cameras run beside each other instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+from av.codec.context import CodecContext, ThreadType
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from services.contracts.errors import Corrupt
+from services.contracts.media_record import Chunk, RunStart
+from services.contracts.time import NS_PER_S
+from services.media.cmaf_reader import InitFacts, parse_chunk, parse_init
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DECODERS = {"avc1": "h264", "avc3": "h264", "hvc1": "hevc", "hev1": "hevc"}
+#: Frames that may be inside the decoder at once (reordering); older remembered times belong to frames that never came out.
+_MAX_IN_FLIGHT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded frame and when it was captured (ns UTC, agent clock): run anchor + presentation time, to the nanosecond."""
+
+    frame: VideoFrame
+    frame_ns: int
+    run_id: str
+    seq: int
+
+
+@dataclass(slots=True)
+class DecodeTally:
+    """What could not be used. ``resyncs`` counts how often decoding had to wait for a sync chunk again."""
+
+    undecodable_chunks: int = 0
+    unsynchronised_chunks: int = 0
+    corrupt_frames: int = 0
+    resyncs: int = 0
+
+
+@dataclass(slots=True)
+class ChunkDecoder:
+    """Decodes one camera's runs. Not thread-safe: one caller at a time."""
+
+    tally: DecodeTally = field(default_factory=DecodeTally)
+    _run_id: str | None = None
+    _init: InitFacts | None = None
+    _context: VideoCodecContext | None = None
+    _next_seq: int | None = None
+    _in_flight: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> str | None:
+        return self._run_id
+
+    def start(self, record: RunStart) -> None:
+        """Begin a run (again: harmless). ``Corrupt`` when its init segment is unreadable or of a codec we do not decode."""
+        if record.run.run_id == self._run_id:
+            return
+        self._forget()
+        init = parse_init(record.init)
+        if _decoder_name(init.codec) is None:
+            raise Corrupt(f"no decoder for codec {init.codec!r}; cameras must send H.264 or H.265")
+        self._run_id, self._init = record.run.run_id, init
+
+    def decode(self, chunk: Chunk) -> Iterator[Picture]:
+        """The pictures that this chunk completes, in order of presentation. Never raises for what the camera sent."""
+        if self._init is None or chunk.run.run_id != self._run_id or not self._in_step(chunk):
+            self.tally.unsynchronised_chunks += 1
+            return
+        try:
+            yield from self._feed(chunk)
+        except (Corrupt, av.error.FFmpegError, ValueError, MemoryError, OverflowError):
+            self.tally.undecodable_chunks += 1
+            self._lose_step()
+
+    def flush(self) -> Iterator[Picture]:
+        """The pictures still inside the decoder; for the end of a run."""
+        context, self._context, self._next_seq = self._context, None, None
+        if context is None:
+            return
+        try:
+            yield from self._pictures(context.decode(None))
+        except (av.error.FFmpegError, ValueError):
+            self.tally.undecodable_chunks += 1
+
+    def _in_step(self, chunk: Chunk) -> bool:
+        """Whether the decoder holds what this chunk refers to; a sync chunk refers to nothing."""
+        if self._next_seq is not None and chunk.facts.seq == self._next_seq and self._context is not None:
+            return True
+        if self._next_seq is not None and chunk.facts.seq != self._next_seq:
+            self._lose_step()
+        return chunk.facts.sync
+
+    def _lose_step(self) -> None:
+        if self._context is not None:
+            self.tally.resyncs += 1
+        self._context, self._next_seq = None, None
+        self._in_flight.clear()
+
+    def _forget(self) -> None:
+        self._run_id, self._init, self._context, self._next_seq = None, None, None, None
+        self._in_flight.clear()
+
+    def _feed(self, chunk: Chunk) -> Iterator[Picture]:
+        assert self._init is not None
+        context = self._context or self._open(self._init)
+        self._context, self._next_seq = context, chunk.facts.seq + 1
+        view = memoryview(chunk.value)
+        samples = parse_chunk(view)
+        first_dts = samples[0].dts if samples else 0
+        for sample in samples:
+            packet = Packet(view[sample.offset : sample.offset + sample.size])
+            packet.dts, packet.pts = sample.dts, sample.dts + sample.composition_offset
+            since_ns = (packet.pts - first_dts) * NS_PER_S // self._init.timescale
+            self._remember(packet.pts, chunk.facts.start_ns + since_ns, chunk.facts.seq)
+            yield from self._pictures(context.decode(packet))
+
+    def _open(self, init: InitFacts) -> VideoCodecContext:
+        name = _decoder_name(init.codec)
+        assert name is not None
+        context = CodecContext.create(name, "r")
+        assert isinstance(context, VideoCodecContext)
+        context.extradata = init.extradata
+        context.thread_type = ThreadType.NONE
+        context.thread_count = 1
+        return context
+
+    def _remember(self, pts: int, frame_ns: int, seq: int) -> None:
+        self._in_flight[pts] = (frame_ns, seq)
+        while len(self._in_flight) > _MAX_IN_FLIGHT:
+            del self._in_flight[next(iter(self._in_flight))]
+
+    def _pictures(self, frames: list[VideoFrame]) -> Iterator[Picture]:
+        for frame in frames:
+            known = self._in_flight.pop(frame.pts, None) if frame.pts is not None else None
+            if frame.is_corrupt or known is None:
+                self.tally.corrupt_frames += 1
+                continue
+            assert self._run_id is not None
+            yield Picture(frame, known[0], self._run_id, known[1])
+
+
+def _decoder_name(codec: str) -> str | None:
+    return _DECODERS.get(codec.partition(".")[0])

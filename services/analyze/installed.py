@@ -1,0 +1,128 @@
+"""Installed models: where they lie, how one gets there (all or nothing), and whether it is still what it was.
+
+A model is two files in MODELS: ``NAME.onnx`` and ``NAME.json``, the receipt (digest, licence, assessment, source, when).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from services.analyze.model_file import MAX_FILE_BYTES, check_model, digest_of
+from services.analyze.registry import PACKAGE, ModelEntry
+from services.contracts.errors import KanhuError, NotFound, Rejected, Transient
+
+_DOWNLOAD_TIMEOUT_S = 60.0
+
+Fetch = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """A model file whose digest was just verified. ``packaged``: it ships with the program."""
+
+    entry: ModelEntry
+    sha256: str
+    body: bytes
+    packaged: bool
+
+
+def read_model(entry: ModelEntry, models_dir: Path | None) -> InstalledModel:
+    """The verified file of a model; ``NotFound`` says how to install it, ``Corrupt`` what is wrong with it."""
+    path = models_dir / f"{entry.name}.onnx" if models_dir is not None else None
+    if path is not None and path.is_file():
+        body, packaged = _read_file(path), False
+    elif entry.packaged is not None:
+        body, packaged = files(PACKAGE).joinpath(entry.packaged).read_bytes(), True
+    else:
+        raise NotFound(f"model {entry.name} is not installed; run: kanhu models install {entry.name} --data DIR [--from FILE]")
+    check_model(body, entry)
+    return InstalledModel(entry, digest_of(body), body, packaged)
+
+
+def is_present(entry: ModelEntry, models_dir: Path | None) -> bool:
+    """Whether there is a file for it (not whether it is sound)."""
+    return entry.packaged is not None or (models_dir is not None and (models_dir / f"{entry.name}.onnx").is_file())
+
+
+def install(entry: ModelEntry, models_dir: Path, *, source: Path | None, now: str, fetch: Fetch | None = None) -> InstalledModel:
+    """Verify a file (from ``source``, else from the entry's URL) and put it in place atomically."""
+    body = _read_file(source) if source is not None else _download(entry, fetch or _fetch)
+    check_model(body, entry)
+    digest = digest_of(body)
+    receipt = {
+        "name": entry.name, "sha256": digest, "licence": entry.licence, "assessment": entry.assessment,
+        "source": entry.url if source is None else source.name, "installed": now,
+    }  # fmt: skip
+    try:
+        models_dir.mkdir(parents=True, exist_ok=True)
+        _write(models_dir / f"{entry.name}.onnx", body)
+        _write(models_dir / f"{entry.name}.json", json.dumps(receipt, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise Transient(f"could not write to {models_dir}: {error.strerror}; free some space or fix its permissions") from error
+    return InstalledModel(entry, digest, body, packaged=False)
+
+
+def verify(entry: ModelEntry, models_dir: Path | None) -> tuple[str, str | None]:
+    """(state, what is wrong) of a model: ``sound``, ``absent`` or ``broken``."""
+    if not is_present(entry, models_dir):
+        return "absent", None
+    try:
+        read_model(entry, models_dir)
+    except KanhuError as error:
+        return "broken", str(error)
+    return "sound", None
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise Rejected(f"{path.name} has {path.stat().st_size} bytes; a model has at most {MAX_FILE_BYTES}")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise Rejected(f"there is no file {path}") from error
+    except OSError as error:
+        raise Rejected(f"could not read {path}: {error.strerror}") from error
+
+
+def _download(entry: ModelEntry, fetch: Fetch) -> bytes:
+    if entry.url is None:
+        raise Rejected(f"{entry.name} ships with the program and has nowhere to be downloaded from; give --from FILE")
+    try:
+        return fetch(entry.url)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise Transient(
+            f"could not download {entry.url}: {error}; fetch it on another machine and give --from FILE"
+        ) from error
+
+
+def _fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=_DOWNLOAD_TIMEOUT_S) as answer:  # noqa: S310  the registry admits https only
+        body: bytes = answer.read(MAX_FILE_BYTES + 1)
+    return body
+
+
+def _write(path: Path, body: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
