@@ -1,0 +1,96 @@
+"""Every Prometheus metric of every service: its name, its unit, what it means and what to do about it.
+
+Names begin with ``kanhu_``, then the room; units stand in names. Labels are bounded sets only (a camera, an operation, a
+kind of error), never a run, a key or a message. New metrics are appended to the section of their room.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# --- Every service ---------------------------------------------------------------------------------------------------
+
+#: Which program this is. Several versions at once for longer than a roll-out: a roll-out hangs.
+BUILD = Info("kanhu_build", "service and version of this process")
+
+#: 1 while a named condition of /readyz holds. 0 for minutes: read its detail at /readyz; that dependency is away.
+READY = Gauge("kanhu_ready", "1 while this condition of readiness holds", ["condition"])
+
+#: Attempts at opening the backbone that failed and were repeated. Rising: the server named in the log line is away.
+STARTUP_RETRIES = Counter("kanhu_startup_retries_total", "failed attempts to open the backbone")
+
+#: Records that could not be read and went to dead-letter.v1. Any increase: look at the newest dead letter; a producer is
+#: of another version, or something was damaged on the way.
+DEAD_LETTERS = Counter("kanhu_dead_letters_total", "records sent to dead-letter.v1", ["topic"])
+
+# --- backbone: object store ------------------------------------------------------------------------------------------
+
+#: How long operations of the object store take. p99 of put over 5 s: the store is slow; recorders will soon pause.
+STORE_SECONDS = Histogram(
+    "kanhu_store_seconds", "duration of object store operations", ["operation"], buckets=_LATENCY_S
+)
+
+#: Bytes stored. Flat while cameras stream: nothing is being sealed; see the retention service.
+STORE_PUT_BYTES = Counter("kanhu_store_put_bytes_total", "bytes durably stored")
+
+#: Failed operations by kind of error. transient: outage or full disk; corrupt: check the disk at once; rejected: settings.
+STORE_ERRORS = Counter("kanhu_store_errors_total", "failed object store operations", ["operation", "kind"])
+
+# --- backbone: catalog -----------------------------------------------------------------------------------------------
+
+#: How long transactions take, begin to commit. p99 over 1 s: the database is overloaded or a reader holds it.
+CATALOG_SECONDS = Histogram("kanhu_catalog_seconds", "duration of catalog transactions", ["kind"], buckets=_LATENCY_S)
+
+#: Failed transactions by kind of error. transient: outage; rejected: schema and program differ; corrupt: restore a backup.
+CATALOG_ERRORS = Counter("kanhu_catalog_errors_total", "failed catalog transactions", ["kind"])
+
+# --- backbone: entities and audit ------------------------------------------------------------------------------------
+
+#: Cameras and sensors now known to this service. Fewer than enrolled: config.v1 or FILE is not being read.
+ENTITIES = Gauge("kanhu_entities", "entities known to this service", ["kind"])
+
+#: Edits of FILE or records of config.v1 that were refused; the previous state stays. Any increase: see the log.
+ENTITY_REFUSALS = Counter("kanhu_entity_refusals_total", "entity changes that were refused", ["origin"])
+
+#: Entries appended to the audit trail. Flat while people view footage: an access path is not audited (I6); a defect.
+AUDIT_ENTRIES = Counter("kanhu_audit_entries_total", "audit entries made durable", ["action"])
+
+#: Entries durable in the catalog and not yet on audit.v1. Rising: the log is away; nothing is lost.
+AUDIT_UNPUBLISHED = Gauge("kanhu_audit_unpublished", "audit entries not yet published")
+
+# --- ingest ----------------------------------------------------------------------------------------------------------
+
+#: 1 while a camera's stream is being recorded. 0: see the camera's detail in status.v1; there is a gap with a cause.
+AGENT_STREAMING = Gauge("kanhu_agent_streaming", "1 while this stream of this camera arrives", ["camera", "stream"])
+
+#: Bytes of coded video received. Flat while streaming is 1: a stalled camera; it is reconnected after stall_s.
+AGENT_MEDIA_BYTES = Counter("kanhu_agent_media_bytes_total", "bytes of chunks made", ["camera", "stream"])
+
+#: Runs begun. More than a few an hour: an unstable camera, network or clock; see the causes of its gaps.
+AGENT_RUNS = Counter("kanhu_agent_runs_total", "runs begun", ["camera", "stream"])
+
+#: Failed connections by kind. credentials, unsupported, unusable: a person has to act; the others mend themselves.
+AGENT_FAILURES = Counter("kanhu_agent_failures_total", "connections that failed or broke", ["camera", "kind"])
+
+#: Bytes in the spool that the log has not got. Rising: the log is away; at the limit footage is lost as declared gaps.
+AGENT_SPOOL_BYTES = Gauge("kanhu_agent_spool_bytes", "bytes spooled and not yet drained")
+
+#: Bytes in memory that are not durable anywhere. Over a few MiB: log and spool are slow; recording stops at the limit.
+AGENT_HELD_BYTES = Gauge("kanhu_agent_held_bytes", "bytes of records that are not durable yet")
+
+#: Times that the log was given up. Rising while the log is up: it does not acknowledge in time; look at its disk.
+AGENT_LOG_OUTAGES = Counter("kanhu_agent_log_outages_total", "changes from the log to the spool")
+
+#: Records that went through the spool. It equals drained when nothing waits.
+AGENT_SPOOLED = Counter("kanhu_agent_spooled_records_total", "records written to the spool")
+
+#: Records moved from the spool to the log. Flat while spool bytes are not 0: the log is still away.
+AGENT_DRAINED = Counter("kanhu_agent_drained_records_total", "spooled records taken by the log")
+
+#: Copies for analysis that were dropped because the log was away or slow. Nothing recorded is lost by it.
+AGENT_DETECT_DROPPED = Counter("kanhu_agent_detect_dropped_total", "records for analysis dropped")
+
+#: Sensor readings taken, by kind and way. Flat for a door that is used: sensor, broker or topic; see dead letters.
+AGENT_READINGS = Counter("kanhu_agent_readings_total", "sensor readings taken", ["kind", "way"])

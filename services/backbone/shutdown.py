@@ -1,0 +1,63 @@
+"""How a service is told to stop: first signal drains, second leaves at once, and nobody outlives the box that started it.
+
+Belongs here: signals and the death of a parent. Does not belong here: what draining means for a service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+
+import structlog
+
+PARENT_VARIABLE = "KANHU_PARENT_PID"
+#: A service whose box was killed may drain this long; then the kernel ends it, whatever it is doing.
+ORPHAN_DRAIN_S = 10
+_PR_SET_PDEATHSIG = 1
+
+logger = structlog.get_logger(__name__)
+
+
+@contextlib.contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM set ``stop``; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, _told_to_stop, number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _told_to_stop(number: signal.Signals, stop: asyncio.Event) -> None:
+    if stop.is_set():
+        logger.warning("second signal: leaving at once", signal=number.name)
+        os._exit(128 + number)
+    logger.info("stopping; send the signal again to leave at once", signal=number.name)
+    stop.set()
+    if orphaned():
+        signal.alarm(ORPHAN_DRAIN_S)
+
+
+def follow_parent() -> None:
+    """As a child of the box: ask the kernel for SIGTERM when it dies. Without ``KANHU_PARENT_PID`` nothing happens."""
+    if PARENT_VARIABLE not in os.environ:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        logger.warning("cannot follow the parent process", errno=ctypes.get_errno())
+    if orphaned():  # it died before we asked
+        os._exit(128 + signal.SIGTERM)
+
+
+def orphaned() -> bool:
+    """Whether the box that started this process is gone."""
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    return parent.isdigit() and os.getppid() != int(parent)
