@@ -5,7 +5,9 @@ short ASCII headers, so that concatenating the values of one run gives a playabl
 
 Four kinds, in the order in which a run shows them::
 
-    run-start   value = init segment (ftyp+moov)     opens a run; ``since`` is why nothing came before it
+    run-start   value = init segment (ftyp+moov)     opens a run; ``since`` is why nothing came before it. On the lossy
+                                                     ``video.detect.v1`` it is repeated before a sync chunk every few
+                                                     seconds, so that a reader who comes late can begin to decode
     chunk       value = one moof+mdat, <= 500 ms     seq counts from 0 without holes
     run-end     value = empty                        closes a run; ``cause`` is why nothing follows
     gap         value = empty                        a span that has no samples, declared outside any run

@@ -96,7 +96,13 @@ class AgentSettings(Payload):
 class AnalyzeSettings(Payload):
     analyzer_id: str = "analyze-1"
     models: str | None = Field(default=None, description="directory of installed models; default: DATA/models")
-    detector: str = Field(default="drawn-person", description="name of an installed model")
+    detector: str = Field(
+        default="auto",
+        description="name of an installed model; auto: drawn-person for sim: cameras, the first installed model for others",
+    )
+    provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
+        default="cpu", description="where models run; one that is missing falls back to the CPU and says so"
+    )
     threads: int = Field(default=2, ge=1, le=64)
     score: float = Field(default=0.4, gt=0, lt=1)
     late_s: float = Field(default=10.0, gt=0, description="chunks older than this are skipped to the newest sync chunk")
