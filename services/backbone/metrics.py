@@ -94,3 +94,26 @@ AGENT_DETECT_DROPPED = Counter("kanhu_agent_detect_dropped_total", "records for 
 
 #: Sensor readings taken, by kind and way. Flat for a door that is used: sensor, broker or topic; see dead letters.
 AGENT_READINGS = Counter("kanhu_agent_readings_total", "sensor readings taken", ["kind", "way"])
+
+# --- retention -------------------------------------------------------------------------------------------------------
+
+#: Segments in the ledger. Flat for minutes while cameras stream: see kanhu_retention_waiting and the log of the service.
+SEGMENTS_STORED = Counter("kanhu_retention_segments_total", "segments stored and written into the ledger")
+
+#: Media records refused as evidence. Any increase: look at the newest dead letter; a key is not enrolled, or somebody tampered.
+QUARANTINED = Counter("kanhu_retention_quarantined_total", "media records sent to quarantine (I7)")
+
+#: Records that were here before. Rising after a restart or a spool replay is normal; rising steadily: an agent repeats itself.
+DUPLICATES = Counter("kanhu_retention_duplicates_total", "media records that changed nothing")
+
+#: Gap rows written, by cause. unknown: nobody could say why; find out.
+GAPS_RECORDED = Counter("kanhu_retention_gaps_total", "gap rows written or changed", ["cause"])
+
+#: 1 while a partition waits for the store, the catalog or the log. Longer than minutes: that server is away or full.
+RETENTION_WAITING = Gauge("kanhu_retention_waiting", "partitions that wait for a server")
+
+#: Bytes read from the log and not yet taken up. At its bound the partition is paused; nothing is lost.
+INBOX_BYTES = Gauge("kanhu_retention_inbox_bytes", "bytes read and not yet taken up, all partitions")
+
+#: Readings, incidents and states archived.
+ARCHIVED = Counter("kanhu_retention_archived_total", "records archived into the catalog", ["topic"])
