@@ -66,7 +66,7 @@ async def _open_embedded(
 
     root = Path(place.data)
     _prepare_root(root, role)
-    log = EmbeddedLog.open(root / "log", limit_bytes=place.log_limit_bytes)
+    log = await EmbeddedLog.open(root / "log", limit_bytes=place.log_limit_bytes)
     opened.append(log)
     await log.ensure(topics.ALL)
     keys = KeyDirectory(root / "keys")

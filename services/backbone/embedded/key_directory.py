@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
-import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -23,21 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.backbone.durable_file import create_file, replace_file, translate
-from services.contracts.errors import Corrupt, NotFound, Rejected
+from services.backbone.key_trust import Trust, believed, enrolled, key_id_of, revoked
+from services.contracts.errors import Corrupt, Rejected
 from services.contracts.ids import check_name
 
-PUBLIC_KEY_BYTES = 32
 _TRUST_FILE = "trusted.json"
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 
 logger = structlog.get_logger(__name__)
-
-
-def key_id_of(public_key: bytes) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of a raw Ed25519 public key; ``Rejected`` if it has not 32 bytes."""
-    if len(public_key) != PUBLIC_KEY_BYTES:
-        raise Rejected(f"an Ed25519 public key has {PUBLIC_KEY_BYTES} bytes; this one has {len(public_key)}")
-    return hashlib.sha256(public_key).hexdigest()[:16]
 
 
 class Ed25519Signer:
@@ -55,20 +45,6 @@ class Ed25519Signer:
 
     def __repr__(self) -> str:
         return f"Ed25519Signer({self.key_id})"
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """One enrolled public key."""
-
-    owner: str
-    public_key: bytes
-    from_ns: int
-    revoked_ns: int | None = None
-
-    def holds_at(self, at_ns: int) -> bool:
-        """From the instant of enrolment to the instant of revocation, both included."""
-        return self.from_ns <= at_ns and (self.revoked_ns is None or at_ns <= self.revoked_ns)
 
 
 class _TrustRow(BaseModel):
@@ -101,11 +77,11 @@ class KeyDirectory:
     async def enrol(self, owner: str, public_key: bytes, *, from_ns: int) -> str:
         check_name(owner, "key owner")
         key_id = key_id_of(public_key)
-        await asyncio.to_thread(self._amend, lambda trust: enrolled(trust, key_id, owner, public_key, from_ns))
+        await asyncio.to_thread(self._amend, key_id, lambda known: enrolled(known, key_id, owner, public_key, from_ns))
         return key_id
 
     async def revoke(self, key_id: str, *, at_ns: int) -> None:
-        await asyncio.to_thread(self._amend, lambda trust: revoked(trust, key_id, at_ns))
+        await asyncio.to_thread(self._amend, key_id, lambda known: revoked(known, key_id, at_ns))
 
     async def trusted(self, key_id: str, *, at_ns: int) -> bytes:
         await asyncio.to_thread(self._refresh)
@@ -145,47 +121,23 @@ class KeyDirectory:
         except OSError as error:
             raise translate(error, f"reading {path}") from error
 
-    def _amend(self, change: Callable[[dict[str, Trust]], dict[str, Trust]]) -> None:
+    def _amend(self, key_id: str, change: Callable[[Trust | None], Trust]) -> None:
         self._make_directory()
         with _only_writer(self._directory):
             self._refresh()
-            amended = change(dict(self._trust))
+            amended = {**self._trust, key_id: change(self._trust.get(key_id))}
             if amended != self._trust:
-                rows = {
-                    key_id: {
-                        "owner": t.owner, "public_key": t.public_key.hex(), "from_ns": t.from_ns,
-                        "revoked_ns": t.revoked_ns,
-                    }
-                    for key_id, t in sorted(amended.items())
-                }  # fmt: skip
-                replace_file(self._directory / _TRUST_FILE, json.dumps(rows, indent=1).encode(), mode=0o600)
+                replace_file(self._directory / _TRUST_FILE, _trust_document(amended), mode=0o600)
 
 
-def enrolled(trust: dict[str, Trust], key_id: str, owner: str, public_key: bytes, from_ns: int) -> dict[str, Trust]:
-    """The list with a key added. The same key again may only be believed from earlier on; a revocation stays."""
-    known = trust.get(key_id)
-    if known is not None and (known.owner, known.public_key) != (owner, public_key):
-        raise Rejected(f"key {key_id} is enrolled for {known.owner!r}; it cannot also be the key of {owner!r}")
-    earliest = from_ns if known is None else min(from_ns, known.from_ns)
-    return {**trust, key_id: Trust(owner, public_key, earliest, known.revoked_ns if known else None)}
-
-
-def revoked(trust: dict[str, Trust], key_id: str, at_ns: int) -> dict[str, Trust]:
-    """The list with a key revoked; an earlier revocation stays."""
-    known = trust.get(key_id)
-    if known is None:
-        raise NotFound(f"key {key_id} is not enrolled")
-    earliest = at_ns if known.revoked_ns is None else min(at_ns, known.revoked_ns)
-    return {**trust, key_id: Trust(known.owner, known.public_key, known.from_ns, earliest)}
-
-
-def believed(trust: Trust | None, key_id: str, at_ns: int) -> bytes:
-    """The public key if it was trusted at an instant, else ``NotFound``."""
-    if trust is None:
-        raise NotFound(f"key {key_id} is not enrolled; enrol the agent whose key it is")
-    if not trust.holds_at(at_ns):
-        raise NotFound(f"key {key_id} of {trust.owner!r} was not trusted at that time")
-    return trust.public_key
+def _trust_document(trust: Mapping[str, Trust]) -> bytes:
+    rows = {
+        key_id: _TrustRow(
+            owner=each.owner, public_key=each.public_key.hex(), from_ns=each.from_ns, revoked_ns=each.revoked_ns
+        )
+        for key_id, each in sorted(trust.items())
+    }
+    return _TRUST_LIST.dump_json(rows, indent=1)
 
 
 def _load_key(path: Path) -> Ed25519Signer:
