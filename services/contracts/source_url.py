@@ -9,7 +9,11 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from services.contracts.ids import NAME_PATTERN
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]*@", re.IGNORECASE)
+#: Up to the *last* @ of the word: people write passwords with a raw / or @ in them. A URL without scheme is no reason to tell.
+_CREDENTIALS = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]*:/{1,3})\S*@|(?P<bare>(?:^|(?<=[\s'\"=]))[^\s'\"<>:/@]{1,64}:\S*@)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,17 @@ def check_source_url(url: str) -> str:
 
 def redact_url(url: str) -> str:
     """The URL without user name and password, for logs and messages."""
-    return _CREDENTIALS.sub(r"\g<scheme>***@", url)
+    return _CREDENTIALS.sub(lambda found: f"{found['scheme'] or ''}***@", url)
 
 
 def _parse_rtsp(url: str) -> SourceAddress:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"camera URL {redact_url(url)!r} is malformed: {error}") from error
+    except ValueError:
+        raise ValueError(
+            f"camera URL {redact_url(url)!r} is malformed; write rtsp://HOST[:PORT]/PATH, and %40, %2F for @ and / in a password"
+        ) from None  # the cause quotes it
     if not host:
         raise ValueError(f"camera URL {redact_url(url)!r} names no host; write rtsp://HOST[:PORT]/PATH")
     netloc = f"[{host}]" if ":" in host else host

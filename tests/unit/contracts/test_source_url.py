@@ -49,6 +49,11 @@ def test_an_error_never_shows_the_password(url: str) -> None:
     assert "geheim" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["rtsp://u:ge/heim@cam", "rtsp://u:ge@heim@cam", "u:geheim@cam", "door=u:geheim@cam/1"])
+def test_redaction_removes_a_password_that_makes_no_valid_url(url: str) -> None:
+    assert "heim" not in redact_url(url)
+
+
 @given(st.from_regex(r"[A-Za-z0-9!$&'()*+,;=._~%-]{1,20}", fullmatch=True))
 def test_redaction_removes_every_password(password: str) -> None:
     assert redact_url(f"rtsp://user:{password}@cam/a") == "rtsp://***@cam/a"
