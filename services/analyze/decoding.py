@@ -1,13 +1,13 @@
 """Chunks → pictures: one decoder kept open per camera, fed by hand, one thread, resynchronised when the stream breaks.
 
-Opening a demuxer per chunk would double the cost of decoding (``bench/``), so the boxes are parsed here by ``services.media`` and the
-samples go straight into libavcodec. Frame threads cost more CPU and delay; cameras run beside each other instead.
+Opening a demuxer per chunk would double the cost of decoding, so ``services.media`` parses the boxes and the samples go straight
+into libavcodec. Frame threads cost more CPU and delay; cameras run beside each other instead.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
@@ -24,7 +24,7 @@ from services.media.cmaf_reader import InitFacts, parse_chunk, parse_init
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DECODERS = {"avc1": "h264", "avc3": "h264", "hvc1": "hevc", "hev1": "hevc"}
+_DECODERS = {"h264": "h264", "h265": "hevc"}
 #: Frames that may be inside the decoder at once (reordering); older remembered times belong to frames that never came out.
 _MAX_IN_FLIGHT = 64
 
@@ -65,14 +65,12 @@ class ChunkDecoder:
         return self._run_id
 
     def start(self, record: RunStart) -> None:
-        """Begin a run (again: harmless). ``Corrupt`` when its init segment is unreadable or of a codec we do not decode."""
+        """Begin a run (again: harmless). ``Corrupt`` when its init segment is unreadable; its chunks are then counted only."""
         if record.run.run_id == self._run_id:
             return
         self._forget()
-        init = parse_init(record.init)
-        if _decoder_name(init.codec) is None:
-            raise Corrupt(f"no decoder for codec {init.codec!r}; cameras must send H.264 or H.265")
-        self._run_id, self._init = record.run.run_id, init
+        self._run_id = record.run.run_id
+        self._init = parse_init(record.init)
 
     def decode(self, chunk: Chunk) -> Iterator[Picture]:
         """The pictures that this chunk completes, in order of presentation. Never raises for what the camera sent."""
@@ -118,19 +116,18 @@ class ChunkDecoder:
         context = self._context or self._open(self._init)
         self._context, self._next_seq = context, chunk.facts.seq + 1
         view = memoryview(chunk.value)
-        samples = parse_chunk(view)
+        samples = parse_chunk(view, self._init.defaults).samples
         first_dts = samples[0].dts if samples else 0
         for sample in samples:
-            packet = Packet(view[sample.offset : sample.offset + sample.size])
-            packet.dts, packet.pts = sample.dts, sample.dts + sample.composition_offset
-            since_ns = (packet.pts - first_dts) * NS_PER_S // self._init.timescale
-            self._remember(packet.pts, chunk.facts.start_ns + since_ns, chunk.facts.seq)
+            # Any buffer is taken without a copy of ours; the stub names bytes only.
+            packet = Packet(cast(bytes, view[sample.offset : sample.offset + sample.size]))
+            packet.dts, packet.pts = sample.dts, sample.pts
+            since_ns = (sample.pts - first_dts) * NS_PER_S // self._init.timescale
+            self._remember(sample.pts, chunk.facts.start_ns + since_ns, chunk.facts.seq)
             yield from self._pictures(context.decode(packet))
 
     def _open(self, init: InitFacts) -> VideoCodecContext:
-        name = _decoder_name(init.codec)
-        assert name is not None
-        context = CodecContext.create(name, "r")
+        context = CodecContext.create(_DECODERS[init.video_codec], "r")
         assert isinstance(context, VideoCodecContext)
         context.extradata = init.extradata
         context.thread_type = ThreadType.NONE
@@ -150,7 +147,3 @@ class ChunkDecoder:
                 continue
             assert self._run_id is not None
             yield Picture(frame, known[0], self._run_id, known[1])
-
-
-def _decoder_name(codec: str) -> str | None:
-    return _DECODERS.get(codec.partition(".")[0])

@@ -42,7 +42,9 @@ def read_model(entry: ModelEntry, models_dir: Path | None) -> InstalledModel:
     elif entry.packaged is not None:
         body, packaged = files(PACKAGE).joinpath(entry.packaged).read_bytes(), True
     else:
-        raise NotFound(f"model {entry.name} is not installed; run: kanhu models install {entry.name} --data DIR [--from FILE]")
+        raise NotFound(
+            f"model {entry.name} is not installed; run: kanhu models install {entry.name} --data DIR [--from FILE]"
+        )
     check_model(body, entry)
     return InstalledModel(entry, digest_of(body), body, packaged)
 
@@ -52,21 +54,28 @@ def is_present(entry: ModelEntry, models_dir: Path | None) -> bool:
     return entry.packaged is not None or (models_dir is not None and (models_dir / f"{entry.name}.onnx").is_file())
 
 
-def install(entry: ModelEntry, models_dir: Path, *, source: Path | None, now: str, fetch: Fetch | None = None) -> InstalledModel:
+def install(
+    entry: ModelEntry, models_dir: Path, *, source: Path | None, now: str, fetch: Fetch | None = None
+) -> InstalledModel:
     """Verify a file (from ``source``, else from the entry's URL) and put it in place atomically."""
-    body = _read_file(source) if source is not None else _download(entry, fetch or _fetch)
+    if source is None and entry.packaged is not None:
+        body = files(PACKAGE).joinpath(entry.packaged).read_bytes()
+    else:
+        body = _read_file(source) if source is not None else _download(entry, fetch or _fetch)
     check_model(body, entry)
     digest = digest_of(body)
     receipt = {
         "name": entry.name, "sha256": digest, "licence": entry.licence, "assessment": entry.assessment,
-        "source": entry.url if source is None else source.name, "installed": now,
+        "source": source.name if source is not None else entry.url or entry.source, "installed": now,
     }  # fmt: skip
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
         _write(models_dir / f"{entry.name}.onnx", body)
         _write(models_dir / f"{entry.name}.json", json.dumps(receipt, indent=1).encode() + b"\n")
     except OSError as error:
-        raise Transient(f"could not write to {models_dir}: {error.strerror}; free some space or fix its permissions") from error
+        raise Transient(
+            f"could not write to {models_dir}: {error.strerror}; free some space or fix its permissions"
+        ) from error
     return InstalledModel(entry, digest, body, packaged=False)
 
 
@@ -94,7 +103,7 @@ def _read_file(path: Path) -> bytes:
 
 def _download(entry: ModelEntry, fetch: Fetch) -> bytes:
     if entry.url is None:
-        raise Rejected(f"{entry.name} ships with the program and has nowhere to be downloaded from; give --from FILE")
+        raise Rejected(f"{entry.name} has nowhere to be downloaded from; give --from FILE")
     try:
         return fetch(entry.url)
     except (urllib.error.URLError, OSError, ValueError) as error:

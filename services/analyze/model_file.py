@@ -1,7 +1,7 @@
 """What is inside a model file, looked at before anything runs it.
 
-An ONNX file is a program: it may name other files to read, carry operators from shared libraries, or ask for terabytes. Everything
-here works on the parsed protobuf only. ``Corrupt`` says what was found and what was expected.
+An ONNX file is a program: it may name other files to read, carry operators from shared libraries, or ask for terabytes.
+Everything here works on the parsed protobuf only. ``Corrupt`` says what was found and what was expected.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 from math import prod
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 from services.analyze.core import yolox
@@ -43,7 +43,9 @@ def _parse(body: bytes, entry: ModelEntry) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(body)
     except (DecodeError, ValueError, RuntimeError) as error:
-        raise Corrupt(f"{entry.name}: {len(body)} bytes that are not an ONNX model; expected {_origin(entry)}") from error
+        raise Corrupt(
+            f"{entry.name}: {len(body)} bytes that are not an ONNX model; expected {_origin(entry)}"
+        ) from error
     if not model.graph.node or not model.opset_import:
         raise Corrupt(f"{entry.name}: the file is truncated or empty (no operators); expected {_origin(entry)}")
     return model
@@ -54,7 +56,9 @@ def _check_self_contained(model: onnx.ModelProto, entry: ModelEntry) -> None:
         raise Corrupt(f"{entry.name}: model brings functions or training of its own; expected plain ONNX operators")
     foreign = {o.domain for o in model.opset_import} | {node.domain for node in model.graph.node}
     if foreign - set(_OUR_DOMAINS):
-        raise Corrupt(f"{entry.name}: model needs operators of {sorted(foreign - set(_OUR_DOMAINS))}; expected ONNX's own only")
+        raise Corrupt(
+            f"{entry.name}: model needs operators of {sorted(foreign - set(_OUR_DOMAINS))}; expected ONNX's own only"
+        )
     if model.graph.sparse_initializer:
         raise Corrupt(f"{entry.name}: model has sparse tensors; expected dense ones")
     for tensor in model.graph.initializer:
@@ -62,7 +66,9 @@ def _check_self_contained(model: onnx.ModelProto, entry: ModelEntry) -> None:
     for node in model.graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
-                raise Corrupt(f"{entry.name}: {node.op_type} {node.name!r} has a branch or loop; expected a straight graph")
+                raise Corrupt(
+                    f"{entry.name}: {node.op_type} {node.name!r} has a branch or loop; expected a straight graph"
+                )
             for tensor in (*attribute.tensors, *((attribute.t,) if attribute.HasField("t") else ())):
                 _check_tensor(tensor, entry)
 
@@ -73,7 +79,9 @@ def _check_tensor(tensor: TensorProto, entry: ModelEntry) -> None:
         where = places.get("location", "another file")
         raise Corrupt(f"{entry.name}: tensor {tensor.name!r} lies in {where!r}; expected all weights inside the file")
     if any(size < 0 for size in tensor.dims) or prod(tensor.dims) > MAX_ELEMENTS:
-        raise Corrupt(f"{entry.name}: tensor {tensor.name!r} has shape {list(tensor.dims)}; at most {MAX_ELEMENTS} elements are allowed")
+        raise Corrupt(
+            f"{entry.name}: tensor {tensor.name!r} has shape {list(tensor.dims)}; at most {MAX_ELEMENTS} elements are allowed"
+        )
 
 
 def _check_shapes(model: onnx.ModelProto, entry: ModelEntry) -> None:
@@ -94,7 +102,9 @@ def _check_shapes(model: onnx.ModelProto, entry: ModelEntry) -> None:
     for value in inferred.graph.value_info:
         shape = _shape(value)
         if prod(size or 1 for size in shape) > MAX_ELEMENTS:
-            raise Corrupt(f"{entry.name}: {value.name!r} would have shape {shape}; at most {MAX_ELEMENTS} elements are allowed")
+            raise Corrupt(
+                f"{entry.name}: {value.name!r} would have shape {shape}; at most {MAX_ELEMENTS} elements are allowed"
+            )
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int | None]:

@@ -46,6 +46,7 @@ class ModelEntry(Payload):
     packaged: str | None = Field(default=None, pattern=r"^[a-z0-9_]+\.onnx$", description="file in this package")
     sha256: list[Sha256] = Field(min_length=1)
     assessment: str = Field(min_length=1, max_length=80, description="impact assessment its activation rests on (R-24)")
+    drawn_rooms_only: bool = Field(default=False, description="never chosen for a real camera unless named")
     scope: str = Field(default="", max_length=400, description="what it can and cannot see")
 
 

@@ -117,3 +117,28 @@ INBOX_BYTES = Gauge("kanhu_retention_inbox_bytes", "bytes read and not yet taken
 
 #: Readings, incidents and states archived.
 ARCHIVED = Counter("kanhu_retention_archived_total", "records archived into the catalog", ["topic"])
+
+# --- analyze ---------------------------------------------------------------------------------------------------------
+
+#: Incidents announced, by taxonomy kind and stage (opened, updated, closed). Many opened and few closed: a rule flickers.
+INCIDENTS = Counter("kanhu_incidents_total", "incident records announced", ["kind", "stage"])
+
+#: From the onset of what is judged to its announcement. p99 over 2 s for I-12: the analysis is late; see skipped chunks.
+INCIDENT_DELAY_SECONDS = Histogram(
+    "kanhu_incident_delay_seconds", "onset to announcement of opened incidents", ["kind"], buckets=_LATENCY_S
+)
+
+#: Snapshots that could not be stored. Any increase: the object store was away for minutes; the incidents stand.
+SNAPSHOTS_LOST = Counter("kanhu_snapshots_lost_total", "snapshots given up")
+
+#: Frames analysed. Below cameras x frames_per_s: compare with skipped and undecodable chunks.
+ANALYSED_FRAMES = Counter("kanhu_analysed_frames_total", "frames analysed", ["camera"])
+
+#: Chunks let go because the analysis was late, the detector missing or the decoder out of step. Rising: too many cameras.
+SKIPPED_CHUNKS = Counter("kanhu_skipped_chunks_total", "chunks not analysed", ["camera"])
+
+#: Chunks that could not be decoded. Rising for one camera: its stream is damaged; look at its network and encoder.
+UNDECODABLE_CHUNKS = Counter("kanhu_undecodable_chunks_total", "chunks the decoder refused", ["camera"])
+
+#: Exceptions that nothing foresaw while analysing. Any increase is a defect of ours; the log has its trace.
+ANALYSIS_DEFECTS = Counter("kanhu_analysis_defects_total", "unforeseen failures of the analysis")

@@ -12,7 +12,7 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """``boxes`` (n, 4) x1, y1, x2, y2 in pixels of the picture; ``scores`` (n,) in 0..1, falling; ``classes`` (n,) model's class numbers."""
+    """``boxes`` (n, 4): x1, y1, x2, y2, pixels of the picture; ``scores`` (n,): 0..1, falling; ``classes`` (n,): of the model."""
 
     boxes: Vector
     scores: Vector

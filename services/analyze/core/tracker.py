@@ -1,8 +1,9 @@
-"""Boxes over time → object tracks, after ByteTrack (Zhang et al., ECCV 2022): sure boxes first, unsure ones for known tracks only.
+"""Boxes over time → object tracks, after ByteTrack (Zhang et al., ECCV 2022): sure boxes first, unsure ones prolong only.
 
 Motion is constant velocity with a Kalman filter per coordinate (centre x, centre y, width, height). The coordinates are
-independent of each other, so that the filter of all tracks together is a few vector operations. Time is seconds of capture time,
-not frames: a camera analysed at 2 fps and one at 15 fps are tracked by the same numbers. Deterministic; a track never leaves its camera.
+independent of each other, so that the filter of all tracks together is a few vector operations. Time is seconds of capture
+time, not frames: a camera analysed at 2 fps and one at 15 fps are tracked by the same numbers. Deterministic; a track never
+leaves its camera.
 """
 
 from __future__ import annotations
@@ -59,14 +60,16 @@ class _Filter:
     @classmethod
     def at(cls, measured: Vector, noise: Vector, first_speed: Vector) -> _Filter:
         zero = np.zeros_like(measured)
-        return cls(measured.copy(), zero.copy(), noise**2, zero.copy(), np.broadcast_to(first_speed**2, zero.shape).copy())
+        return cls(
+            measured.copy(), zero.copy(), noise**2, zero.copy(), np.broadcast_to(first_speed**2, zero.shape).copy()
+        )
 
     def predict(self, dt_s: float, acceleration: Vector) -> None:
         drive = acceleration**2
-        self.position = self.position + self.speed * np.float32(dt_s)
-        self.var_position = self.var_position + 2 * dt_s * self.covariance + dt_s**2 * self.var_speed + drive * dt_s**3 / 3
-        self.covariance = self.covariance + dt_s * self.var_speed + drive * dt_s**2 / 2
-        self.var_speed = self.var_speed + drive * dt_s
+        self.position += self.speed * dt_s
+        self.var_position += 2 * dt_s * self.covariance + dt_s**2 * self.var_speed + drive * (dt_s**3 / 3)
+        self.covariance += dt_s * self.var_speed + drive * (dt_s**2 / 2)
+        self.var_speed += drive * dt_s
 
     def correct(self, rows: NDArray[np.intp], measured: Vector, noise: Vector) -> None:
         total = self.var_position[rows] + noise**2
@@ -103,6 +106,8 @@ class Tracker:
     def update(self, frame_ns: int, found: Detections) -> list[Track]:
         """Associate what was found; return the tracks seen in this frame, by track id."""
         self._advance(frame_ns)
+        if not len(found):
+            return []
         matched = self._associate(found)
         rows = np.array([row for row, _ in matched], dtype=np.intp)
         columns = np.array([column for _, column in matched], dtype=np.intp)
@@ -115,10 +120,15 @@ class Tracker:
         seen = sorted([(int(self._ids[row]), int(row), int(column)) for row, column in matched] + born)
         return [self._track(row, column, found) for _, row, column in seen]
 
+    def forget(self) -> None:
+        """Drop all tracks: what comes next is not the continuation of what was. Ids are not used again."""
+        self._ids, self._hits, self._seen_ns = (np.zeros(0, np.int64) for _ in range(3))
+        self._filter, self._at_ns = _empty_filter(), None
+
     def _advance(self, frame_ns: int) -> None:
         if self._at_ns is not None and frame_ns > self._at_ns and self._ids.size:
             height = np.maximum(self._filter.position[:, 3:4], 1.0)
-            self._filter.predict((frame_ns - self._at_ns) / NS_PER_S, self.settings.acceleration_noise * height)
+            self._filter.predict((frame_ns - self._at_ns) / NS_PER_S, _scaled(height, self.settings.acceleration_noise))
             alive = frame_ns - self._seen_ns <= self.settings.lost_s * NS_PER_S
             # What was seen once only and not again is noise.
             alive &= (self._hits > 1) | (self._seen_ns == self._at_ns)
@@ -153,7 +163,7 @@ class Tracker:
         first = len(self._ids)
         measured = _to_centre(found.boxes[fresh])
         height = np.maximum(measured[:, 3:4], 1.0)
-        self._filter.extend(_Filter.at(measured, self._noise(measured), self.settings.first_speed * height))
+        self._filter.extend(_Filter.at(measured, self._noise(measured), _scaled(height, self.settings.first_speed)))
         ids = np.arange(self._next_id, self._next_id + fresh.size)
         self._next_id += fresh.size
         self._ids = np.concatenate([self._ids, ids])
@@ -171,6 +181,10 @@ class Tracker:
         return Track(
             int(self._ids[row]), (x1, y1, x2, y2), float(found.scores[column]), hits, hits >= self.settings.confirm_hits
         )
+
+
+def _scaled(heights: Vector, factor: float) -> Vector:
+    return np.asarray(heights * np.float32(factor), dtype=np.float32)
 
 
 def _empty_filter() -> _Filter:

@@ -23,8 +23,8 @@ class PictureSize:
 def foot_point(box: Box, picture: PictureSize) -> Point | None:
     """Bottom centre of the box as fractions of the picture, or ``None`` when the feet are not what the box ends in.
 
-    What is cut off by the picture's top and yet ends above its bottom hangs in from above: an arm over the lens, a coat on a hook.
-    Somebody standing there has the head in the picture, or (right before the lens) fills it from top to bottom.
+    What is cut off by the picture's top and yet ends above its bottom hangs in from above: an arm over the lens, a coat on a
+    hook. Somebody standing there has the head in the picture, or (right before the lens) fills it from top to bottom.
     """
     x1, y1, x2, y2 = box
     if y1 < _CUT_TOP * picture.height_px and y2 < _REACHES_BOTTOM * picture.height_px:
@@ -39,7 +39,11 @@ def contains(polygon: Sequence[Point], point: Point) -> bool:
     ax, ay = polygon[-1]
     for bx, by in polygon:
         cross = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
-        if abs(cross) < 1e-9 and min(ax, bx) - 1e-9 <= x <= max(ax, bx) + 1e-9 and min(ay, by) - 1e-9 <= y <= max(ay, by) + 1e-9:
+        if (
+            abs(cross) < 1e-9
+            and min(ax, bx) - 1e-9 <= x <= max(ax, bx) + 1e-9
+            and min(ay, by) - 1e-9 <= y <= max(ay, by) + 1e-9
+        ):
             return True
         if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
             inside = not inside

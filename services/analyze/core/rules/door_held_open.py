@@ -1,7 +1,7 @@
 """I-10: a door held open. S3 after ``open_s``, S2 after ``serious_s``, over when it closes.
 
-A contact speaks only when it changes, so the rule asks to be woken: it fires on time without another reading. Outside the hours in
-which it is active the rule looks again once a minute; a door still open when they begin is raised then.
+A contact speaks only when it changes, so the rule asks to be woken: it fires on time without another reading. Outside the
+hours in which it is active the rule looks again once a minute; a door still open when they begin is raised then.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """I-12: a person in an armed zone. One incident per presence: from the first sight to the last, however many people come.
 
-A presence is believed once one confirmed track stood in the zone in ``confirm_hits`` frames within ``confirm_ns`` (a flicker of the
-detector does not last that long), and over when nobody was seen in it for ``absence_ns`` (a blink of the detector is no absence).
-Sure boxes begin a presence; unsure ones, which the tracker only gives to tracks it knows, may prolong it.
+A presence is believed once one confirmed track stood in the zone in ``confirm_hits`` frames within ``confirm_ns`` (a flicker
+of the detector does not last that long), and over when nobody was seen in it for ``absence_ns`` (a blink of the detector is
+no absence). Sure boxes begin a presence; unsure ones, which the tracker only gives to tracks it knows, may prolong it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ KIND = "I-12"
 RULE = "person-in-armed-zone"
 TITLE = "Person in an armed zone 布防区域有人"
 SEVERITY: Severity = "S1"
+#: After a restart frames are replayed at most this far; a frame longer before the known end is on a clock that was set back.
+_REPLAY_NS = 300 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,6 @@ class FrameJudged:
     frame_ns: int
     picture: PictureSize
     persons: tuple[PersonSeen, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
-    """No more frames will come for now: the run ended, or the camera fell silent."""
-
-    at_ns: int
-
-
-PresenceInput = FrameJudged | StreamEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +64,34 @@ class Presence:
     last_boxes: tuple[Box, ...] = ()
     best_score: float = 0.0
     most_persons: int = 0
+    judged_ns: int = -1
 
 
 def resume(onset_ns: int, last_ns: int) -> Presence:
     """The state of a presence that was open when the service stopped, last known to go on at ``last_ns``."""
-    return Presence(onset_ns=onset_ns, last_ns=last_ns)
+    return Presence(onset_ns=onset_ns, last_ns=last_ns, judged_ns=last_ns)
 
 
-def step(rule: PresenceRule, state: Presence, seen: PresenceInput) -> tuple[Presence, list[Command]]:
-    """Judge a frame, or the end of the stream."""
-    if isinstance(seen, StreamEnded):
-        return (Presence(), [_close(state)]) if state.onset_ns is not None else (Presence(), [])
+def resume_closed(end_ns: int) -> Presence:
+    """The state after a presence that had been closed before the service stopped: frames up to it are not judged again."""
+    return Presence(judged_ns=end_ns)
+
+
+def finish(state: Presence) -> tuple[Presence, list[Command]]:
+    """No more frames will come for now: the camera fell silent or left, or the zone is gone."""
+    return Presence(), [_close(state)] if state.onset_ns is not None else []
+
+
+def step(rule: PresenceRule, state: Presence, seen: FrameJudged) -> tuple[Presence, list[Command]]:
+    """Judge a frame."""
+    if 0 <= state.judged_ns - seen.frame_ns < _REPLAY_NS:
+        return state, []
+    state = replace(state, judged_ns=-1)
     armed = rule.zone.armed.armed_at(seen.frame_ns)
     inside = _inside(rule, seen) if armed else ()
     commands: list[Command] = []
-    if state.onset_ns is not None and (not armed or seen.frame_ns - state.last_ns > rule.absence_ns):
+    # A step back in time is a new run on a corrected clock: what follows is not the continuation of what was.
+    if state.onset_ns is not None and (not armed or abs(seen.frame_ns - state.last_ns) > rule.absence_ns):
         commands.append(_close(state))
         state = Presence()
     if state.onset_ns is not None:
@@ -125,7 +130,7 @@ def _open(
     ]
     if not believed:
         return None
-    fresh = _prolong(Presence(onset_ns=min(believed), last_ns=frame_ns), frame_ns, inside)
+    fresh = _prolong(replace(state, hits={}, onset_ns=min(believed), last_ns=frame_ns), frame_ns, inside)
     return fresh, Open(min(believed), SEVERITY, _grounds(fresh))
 
 

@@ -1,0 +1,74 @@
+"""Which model looks at which camera, and the sessions that run them: one per model file, shared by all cameras.
+
+``auto`` gives drawn rooms the model that knows drawn people, and every other camera the first installed model of the
+registry. A real camera without a real model is not watched, and that is said: a detector that cannot see people would turn
+"not watched" into "no incident".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.analyze.detector import Model, activate
+from services.analyze.installed import is_present, read_model
+from services.analyze.registry import ModelEntry, Registry, entry_of, load_registry
+from services.contracts.entity import CameraConfig
+from services.contracts.errors import NotFound
+from services.contracts.settings import AnalyzeSettings, EmbeddedBackbone, Settings
+from services.contracts.source_url import parse_source_url
+
+AUTO = "auto"
+
+
+def models_directory(settings: Settings) -> Path | None:
+    """Where installed models lie: ``analyze.models``, else ``DATA/models`` of a box, else nowhere."""
+    if settings.analyze.models is not None:
+        return Path(settings.analyze.models)
+    if isinstance(settings.backbone, EmbeddedBackbone):
+        return Path(settings.backbone.data) / "models"
+    return None
+
+
+@dataclass(slots=True)
+class ModelShelf:
+    """Chooses, verifies and activates models. Blocking; call it from a thread."""
+
+    settings: AnalyzeSettings
+    models_dir: Path | None
+    _active: dict[str, tuple[object, Model]] = field(default_factory=dict)
+
+    def model_for(self, camera: CameraConfig) -> Model:
+        """The model for a camera. ``NotFound`` says what to install, ``Corrupt`` what is wrong with what is installed.
+
+        A file that changed since it was activated is verified and activated anew.
+        """
+        entry = self._choose(camera, load_registry(self.models_dir))
+        mark = self._fingerprint(entry)
+        known = self._active.get(entry.name)
+        if known is None or known[0] != mark:
+            known = (mark, activate(read_model(entry, self.models_dir), self.settings.provider))
+            self._active[entry.name] = known
+        return known[1]
+
+    def _choose(self, camera: CameraConfig, registry: Registry) -> ModelEntry:
+        if self.settings.detector != AUTO:
+            return entry_of(registry, self.settings.detector)
+        if parse_source_url(camera.url).scheme == "sim":
+            return next(entry for entry in registry.values() if entry.drawn_rooms_only)
+        for entry in registry.values():
+            if not entry.drawn_rooms_only and is_present(entry, self.models_dir):
+                return entry
+        names = ", ".join(entry.name for entry in registry.values() if not entry.drawn_rooms_only)
+        raise NotFound(
+            f"no detector for real pictures is installed, so camera {camera.camera_id} is recorded but not watched; "
+            f"run: kanhu models install NAME --data DIR, with NAME one of {names}"
+        )
+
+    def _fingerprint(self, entry: ModelEntry) -> object:
+        path = self.models_dir / f"{entry.name}.onnx" if self.models_dir is not None else None
+        try:
+            state = path.stat() if path is not None else None
+        except OSError:
+            state = None
+        return (state.st_mtime_ns, state.st_size, state.st_ino) if state is not None else "packaged"

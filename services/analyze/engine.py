@@ -1,0 +1,187 @@
+"""One camera's pipeline: decode → detect → track → judge. Synchronous; it runs in a worker thread, one call at a time.
+
+Seams: a ``Detector`` finds people in a frame, ``Tracker.update`` joins them over time, ``person_in_zone.step`` judges. Each
+can be exchanged without the others knowing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from av.video.frame import VideoFrame
+
+from services.analyze.core.detection import Detections
+from services.analyze.core.incidents import FrameFacts
+from services.analyze.core.rules import person_in_zone
+from services.analyze.core.rules.commands import Close, Command, Open, Update, WakeAt
+from services.analyze.core.rules.person_in_zone import FrameJudged, PersonSeen, Presence, PresenceRule
+from services.analyze.core.sampling import Sampler
+from services.analyze.core.tracker import Tracker, TrackerSettings
+from services.analyze.core.zones import PictureSize
+from services.analyze.decoding import ChunkDecoder, Picture
+from services.analyze.scaling import jpeg_of
+from services.contracts.entity import CameraConfig, Zone
+from services.contracts.media_record import Chunk, RunStart
+from services.contracts.time import NS_PER_S
+
+#: What the detector must report: the tracker prolongs known tracks with boxes far below the threshold (ByteTrack).
+LEAST_SCORE = 0.1
+
+
+class Detector(Protocol):
+    def detect(self, frame: VideoFrame) -> Detections: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a rule said about a zone, the frame it rests on, and that frame as JPEG when an incident opens."""
+
+    zone: str
+    command: Open | Update | Close
+    frame: FrameFacts | None
+    jpeg: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPresence:
+    """The newest incident of a zone, announced before a restart; ``open`` unless it was closed at ``last_ns``."""
+
+    zone: str
+    onset_ns: int
+    last_ns: int
+    open: bool
+
+
+@dataclass(slots=True)
+class CameraEngine:
+    """All state of one camera's analysis. ``sure_score`` is where the detector is believed without a track.
+
+    Without a detector (``use`` was never called) frames are decoded and not analysed.
+    """
+
+    camera: CameraConfig
+    sure_score: float = 0.4
+    detector: Detector | None = None
+    model: ModelName = ModelName("none", "")
+    analysed_frames: int = 0
+    decoder: ChunkDecoder = field(default_factory=ChunkDecoder)
+    _tracker: Tracker = field(init=False)
+    _sampler: Sampler = field(init=False)
+    _rules: dict[str, PresenceRule] = field(init=False)
+    _states: dict[str, Presence] = field(default_factory=dict)
+    _picture: PictureSize | None = None
+    _last_frame: FrameFacts | None = None
+
+    def __post_init__(self) -> None:
+        self._sampler = Sampler(self.camera.analysed_frames_per_s)
+        self._tracker = self._new_tracker()
+        self._rules = {zone.name: self._rule(zone) for zone in self.camera.zones if zone.kind == "armed"}
+
+    def reconfigure(self, camera: CameraConfig) -> list[Judgement]:
+        """Take a new configuration; presences of zones that are gone or redrawn end here."""
+        self.camera = camera
+        self._sampler = Sampler(camera.analysed_frames_per_s)
+        rules = {zone.name: self._rule(zone) for zone in camera.zones if zone.kind == "armed"}
+        gone = [name for name, rule in self._rules.items() if _place(rules.get(name)) != _place(rule)]
+        self._rules = rules
+        return self._finish(gone)
+
+    def resume(self, presences: Iterable[KnownPresence]) -> list[Judgement]:
+        """Take up incidents announced before a restart; those of zones no longer there end here."""
+        gone = []
+        for known in presences:
+            if known.open:
+                self._states[known.zone] = person_in_zone.resume(known.onset_ns, known.last_ns)
+            else:
+                self._states[known.zone] = person_in_zone.resume_closed(known.last_ns)
+            gone += [known.zone] if known.zone not in self._rules else []
+        return self._finish(gone)
+
+    def use(self, detector: Detector, model: ModelName) -> None:
+        """Exchange the detector (a model was installed); tracks begin anew, presences go on."""
+        self.detector, self.model = detector, model
+        self._tracker.forget()
+
+    @property
+    def has_open_presence(self) -> bool:
+        return any(state.onset_ns is not None for state in self._states.values())
+
+    def start(self, record: RunStart) -> list[Judgement]:
+        """A run begins; what the decoder still held of the one before is judged first. ``Corrupt``: it cannot be decoded."""
+        if record.run.run_id == self.decoder.run_id:
+            return []
+        rest = self.flush()
+        self._tracker.forget()
+        self.decoder.start(record)
+        return rest
+
+    def chunk(self, chunk: Chunk) -> list[Judgement]:
+        """Decode a chunk and judge the frames that the policy asks for."""
+        return self._watch(self.decoder.decode(chunk))
+
+    def flush(self) -> list[Judgement]:
+        """The run ended: judge what the decoder still holds. Presences go on: the camera may be back at once."""
+        return self._watch(self.decoder.flush())
+
+    def end(self) -> list[Judgement]:
+        """The camera fell silent or left: end open presences."""
+        return self.flush() + self._finish(list(self._states))
+
+    def _watch(self, pictures: Iterator[Picture]) -> list[Judgement]:
+        judgements: list[Judgement] = []
+        for picture in pictures:
+            if self._sampler.wants(picture.frame_ns):
+                judgements += self._look(picture)
+        return judgements
+
+    def _look(self, picture: Picture) -> Iterator[Judgement]:
+        if self.detector is None:
+            return
+        size = PictureSize(picture.frame.width, picture.frame.height)
+        if size != self._picture:
+            self._picture = size
+            self._tracker.forget()
+        found = self.detector.detect(picture.frame)
+        tracks = self._tracker.update(picture.frame_ns, found)
+        persons = tuple(PersonSeen(t.track_id, t.box, t.score, t.confirmed) for t in tracks)
+        self.analysed_frames += 1
+        self._last_frame = FrameFacts(picture.run_id, picture.seq, size, self.model.name, self.model.sha256)
+        seen = FrameJudged(picture.frame_ns, size, persons)
+        for name, rule in self._rules.items():
+            self._states[name], commands = person_in_zone.step(rule, self._states.get(name, Presence()), seen)
+            yield from self._judgements(name, commands, picture.frame)
+
+    def _finish(self, zones: Iterable[str]) -> list[Judgement]:
+        judgements: list[Judgement] = []
+        for name in zones:
+            self._states[name], commands = person_in_zone.finish(self._states.get(name, Presence()))
+            judgements += self._judgements(name, commands, None)
+        return judgements
+
+    def _judgements(self, zone: str, commands: Iterable[Command], frame: VideoFrame | None) -> Iterator[Judgement]:
+        for command in commands:
+            if not isinstance(command, WakeAt):
+                jpeg = jpeg_of(frame) if isinstance(command, Open) and frame is not None else None
+                yield Judgement(zone, command, self._last_frame, jpeg)
+
+    def _rule(self, zone: Zone) -> PresenceRule:
+        """Slow sampling needs a longer window to collect its hits."""
+        confirm_ns = max(NS_PER_S, round(4 * NS_PER_S / self.camera.analysed_frames_per_s))
+        absence_ns = max(2 * NS_PER_S, round(4 * NS_PER_S / self.camera.analysed_frames_per_s))
+        return PresenceRule(zone, sure_score=self.sure_score, confirm_ns=confirm_ns, absence_ns=absence_ns)
+
+    def _new_tracker(self) -> Tracker:
+        sure = self.sure_score
+        return Tracker(TrackerSettings(sure_score=sure, new_score=min(sure + 0.05, 0.95)))
+
+
+def _place(rule: PresenceRule | None) -> object:
+    return rule.zone.polygon if rule is not None else None

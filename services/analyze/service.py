@@ -1,0 +1,69 @@
+"""The analysis service's shell: readers, workers, status, and their common end."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from services.analyze.activation import ModelShelf, models_directory
+from services.analyze.announcing import Announcer
+from services.analyze.camera_worker import Surroundings
+from services.analyze.detect_reader import DetectReader
+from services.analyze.sensor_reader import SensorReader
+from services.backbone.running import Host
+
+#: How often it is said what was watched of each camera.
+STATUS_EVERY_S = 10.0
+
+
+async def run(host: Host) -> None:
+    """Watch until told to stop."""
+    settings = host.settings
+    announcer = Announcer(host.backbone, settings.retain.policy)
+    pool = ThreadPoolExecutor(max_workers=settings.analyze.threads, thread_name_prefix="analyze")
+    shelf = ModelShelf(settings.analyze, models_directory(settings))
+    institution = settings.institution.institution_id
+    around = Surroundings(institution, settings.analyze, host.backbone.clock, pool, shelf, announcer)
+    cameras = DetectReader(host.backbone, around, announcer, host.entities.current)
+    sensors = SensorReader(host.backbone, announcer, host.entities.current, institution, around.source)
+    host.readiness.set("analyze", True)
+    readers = [
+        asyncio.create_task(cameras.run(host.stop), name="cameras"),
+        asyncio.create_task(sensors.run(host.stop), name="sensors"),
+    ]
+    helpers = [
+        asyncio.create_task(_follow(host, cameras, sensors), name="entities"),
+        asyncio.create_task(_say(cameras), name="status"),
+    ]
+    try:
+        await _first_failure(readers, helpers)
+    finally:
+        for task in [*helpers, *readers]:
+            task.cancel()
+        await asyncio.gather(*helpers, *readers, return_exceptions=True)
+        await announcer.close()
+        await asyncio.to_thread(pool.shutdown)
+
+
+async def _first_failure(readers: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:
+    """Wait until all readers ended as told, or anything failed."""
+    waiting = set(readers)
+    while waiting:
+        done, _ = await asyncio.wait({*waiting, *helpers}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        waiting -= done
+        if done & set(helpers):
+            raise AssertionError("a task that never ends has ended")
+
+
+async def _follow(host: Host, cameras: DetectReader, sensors: SensorReader) -> None:
+    async for entities in host.entities.changes():
+        await cameras.change(entities)
+        await sensors.change(entities)
+
+
+async def _say(cameras: DetectReader) -> None:
+    while True:
+        await asyncio.sleep(STATUS_EVERY_S)
+        await cameras.say_watched()
