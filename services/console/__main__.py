@@ -1,0 +1,16 @@
+"""``python -m services.console``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.backbone.running import run_service
+from services.console.service import run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_service("console", run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
