@@ -1,0 +1,93 @@
+"""How one reading, incident or state becomes a row, whatever arrived before it and however often it arrives.
+
+Belongs here: the statements of the archive. Does not belong here: reading the log (``archive.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from services.backbone.catalog_schema import clock_sample, incident, sensor_reading, source_status
+from services.backbone.ports import Catalog, Transaction
+from services.contracts.cloud_event import CloudEvent
+from services.contracts.incident import Incident
+from services.contracts.sensor import DoorReading, HumidityReading, LockReading, TemperatureReading
+from services.contracts.status import AgentStatus, CameraStatus, ClockStatus, WatchStatus
+
+#: Ids of applied records remembered per incident; a replay reaches no further back.
+_REMEMBERED_IDS = 1000
+
+
+async def apply_reading(tx: Transaction, catalog: Catalog, said: CloudEvent[Any]) -> None:
+    """A reading is a row by its CloudEvents id; the second delivery changes nothing."""
+    reading = said.data
+    row = {
+        "event_id": said.id, "sensor_id": reading.sensor_id, "kind": said.type.rpartition(".")[2],
+        "observed_ns": reading.observed_ns, "value": _value_of(reading), "record": reading.model_dump(mode="json"),
+    }  # fmt: skip
+    await tx.run(catalog.upsert(sensor_reading, row))
+
+
+def _value_of(reading: object) -> float | None:
+    match reading:
+        case TemperatureReading():
+            return reading.celsius
+        case HumidityReading():
+            return reading.percent
+        case DoorReading():
+            return float(reading.open)
+        case LockReading():
+            return float(reading.locked)
+        case _:
+            return None
+
+
+async def apply_incident(tx: Transaction, catalog: Catalog, said: CloudEvent[Any]) -> None:
+    """The newest state of an incident; one that is closed is not opened again by a late record."""
+    told: Incident = said.data
+    rows = await tx.rows(select(incident).where(incident.c.incident_id == told.incident_id))
+    applied: list[str] = list(rows[0]["event_ids"]) if rows else []
+    if said.id in applied:
+        return
+    ids = [*applied, said.id][-_REMEMBERED_IDS:]
+    if rows and rows[0]["closed_ns"] is not None and told.closed_ns is None:
+        told = Incident.model_validate(rows[0]["record"])
+    row = {
+        "incident_id": told.incident_id, "institution_id": told.institution_id, "kind": told.kind,
+        "severity": told.severity, "camera_id": told.camera_id, "sensor_id": told.sensor_id, "room_id": told.room_id,
+        "zone": told.zone, "opened_ns": told.opened_ns, "closed_ns": told.closed_ns,
+        "snapshot_key": told.evidence.snapshot_key, "record": told.model_dump(mode="json"), "event_ids": ids,
+    }  # fmt: skip
+    await tx.run(catalog.upsert(incident, row, update=[name for name in row if name != "incident_id"]))
+
+
+async def apply_status(tx: Transaction, catalog: Catalog, said: CloudEvent[Any]) -> None:
+    """The newest state of each source and kind; clock samples are kept, all of them (I9)."""
+    told = said.data
+    source_id = _source_of(told)
+    if isinstance(told, ClockStatus):
+        sample = {
+            "agent_id": told.agent_id, "observed_ns": said.time_ns, "offset_ns": told.offset_ns,
+            "uncertainty_ns": told.uncertainty_ns, "camera_offsets_ns": dict(told.camera_offsets_ns),
+        }  # fmt: skip
+        await tx.run(catalog.upsert(clock_sample, sample))
+    mine = (source_status.c.source_id == source_id) & (source_status.c.kind == said.type)
+    newest = await tx.rows(select(source_status.c.observed_ns).where(mine))
+    if newest and newest[0]["observed_ns"] > said.time_ns:
+        return
+    row = {
+        "source_id": source_id, "kind": said.type, "observed_ns": said.time_ns, "record": told.model_dump(mode="json"),
+    }  # fmt: skip
+    await tx.run(catalog.upsert(source_status, row, update=["observed_ns", "record"]))
+
+
+def _source_of(told: object) -> str:
+    match told:
+        case CameraStatus() | WatchStatus():
+            return told.camera_id
+        case AgentStatus() | ClockStatus():
+            return told.agent_id
+        case _:
+            raise AssertionError(f"not a status: {told!r}")
