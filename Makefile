@@ -40,7 +40,7 @@ bench: setup server-binaries   ## measure; prints JSON, one object a line
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: setup      ## write docs/reference anew from the types
-	@$(BIN)/python -m docs.reference
+	@$(BIN)/python -m docs.build
 
 servers: setup server-binaries   ## start Kafka, MinIO, PostgreSQL, Mosquitto and an RTSP camera; print their addresses; Ctrl-C stops
 	@exec $(BIN)/python -m deploy.local.servers $(ARGS)
