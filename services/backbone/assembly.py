@@ -46,6 +46,13 @@ async def open_backbone(settings: Settings, *, role: Role) -> Backbone:
     return backbone
 
 
+async def open_spool_log(directory: Path) -> Log:
+    """The log that an agent spools to: always embedded, without a limit of its own (the agent keeps to its settings)."""
+    from services.backbone.embedded.log import EmbeddedLog
+
+    return await EmbeddedLog.open(directory)
+
+
 async def close_backbone(backbone: Backbone) -> None:
     """Close every port; safe to call twice."""
     await backbone.log.close()

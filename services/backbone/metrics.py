@@ -142,3 +142,6 @@ UNDECODABLE_CHUNKS = Counter("kanhu_undecodable_chunks_total", "chunks the decod
 
 #: Exceptions that nothing foresaw while analysing. Any increase is a defect of ours; the log has its trace.
 ANALYSIS_DEFECTS = Counter("kanhu_analysis_defects_total", "unforeseen failures of the analysis")
+
+#: Pictures that could not be taken apart (broken framing) or are too large, and were left out. Any: a damaged network or file.
+AGENT_BAD_PICTURES = Counter("kanhu_agent_bad_pictures_total", "pictures that could not be recorded", ["camera"])

@@ -1,0 +1,1 @@
+"""Where access units come from: one module per kind of source, one blocking reader per connection."""

@@ -1,0 +1,147 @@
+"""RTSP and RTSPS cameras through libav: over TCP or UDP, H.264 or H.265, basic or digest authentication.
+
+libav's own socket timeout is used for reading, not PyAV's: that one takes the interpreter's lock at every look at the
+socket, a third of the whole cost of a camera.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import av
+
+from services.contracts.source_url import SourceAddress
+from services.ingest.sources import libav
+from services.ingest.sources.connection import SourceFailed, SourcePacket, StreamFormat
+from services.ingest.sources.credentials import Credentials
+
+_OPEN_TIMEOUT_S = 10.0
+_KNOCK_TIMEOUT_S = 1.5
+_UDP_BUFFER_BYTES = 4 * 1024 * 1024
+_TICKS_PER_S = 90_000  # RFC 6184 and RFC 7798: video clock rate
+_PORTS = {"rtsp": 554, "rtsps": 322}
+
+
+def knock(address: SourceAddress) -> None:
+    """Try a bare TCP connection, so that an outage is told apart: no way there, or nobody at home."""
+    parts = urlsplit(address.url)
+    target = (parts.hostname or "", parts.port or _PORTS[address.scheme])
+    try:
+        socket.create_connection(target, timeout=_KNOCK_TIMEOUT_S).close()
+    except socket.gaierror as error:
+        raise SourceFailed("unreachable", f"the name {target[0]!r} cannot be resolved") from error
+    except OSError as error:
+        raise libav.failure_of(error, opening=True) from error
+
+
+class RtspConnection:
+    """One RTSP session. ``now_ns`` gives the agent's clock; ``stop`` is looked at between packets."""
+
+    def __init__(
+        self,
+        address: SourceAddress,
+        credentials: Credentials | None,
+        *,
+        transport: str,
+        stall_s: float,
+        now_ns: Callable[[], int],
+        stop: threading.Event,
+    ) -> None:
+        self._now_ns = now_ns
+        self._stop = stop
+        self._stall_s = stall_s
+        try:
+            self._container = av.open(
+                _with_credentials(address.url, credentials),
+                options=_options(transport, stall_s),
+                timeout=(_OPEN_TIMEOUT_S, None),
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            knock(address)  # tells the cause better, when it lies in the network
+            failure = libav.failure_of(error, opening=True)
+            raise failure from error
+        try:
+            self._stream = libav.video_stream(self._container)
+            self._format = libav.stream_format(self._container, self._stream, _TICKS_PER_S)
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def format(self) -> StreamFormat:
+        return self._format
+
+    def packets(self) -> Iterator[SourcePacket]:
+        waiting: SourcePacket | None = None
+        try:
+            for packet in self._container.demux(self._stream):
+                if self._stop.is_set():
+                    return
+                if not packet.size:
+                    continue
+                sync = packet.is_keyframe
+                taken = SourcePacket(
+                    bytes(packet), packet.pts or 0, None, sync, self._now_ns(), _camera_clock_ns(packet) if sync else None
+                )  # fmt: skip
+                if packet.pts is None:  # libav's parser loses the time of the first picture when it spans packets
+                    waiting = waiting or taken
+                    continue
+                if waiting is not None:
+                    yield waiting._replace(pts=first_pts(taken.pts))
+                    waiting = None
+                yield taken
+        except (av.FFmpegError, OSError, ValueError) as error:
+            failure = libav.failure_of(error, opening=False)
+            if failure.failure.kind == "stalled":
+                failure = SourceFailed("stalled", f"no picture for {self._stall_s:g} s")
+            raise failure from error
+        raise SourceFailed("lost", "the camera ended the stream")
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def first_pts(next_pts: int) -> int:
+    """The time of a connection's first picture, in ticks, from that of the second.
+
+    libav counts from the first picture, unless the camera's RTP-Info names another origin; then a usual interval of
+    1/25 s is assumed.
+    """
+    return 0 if 0 < next_pts <= 2 * _TICKS_PER_S else next_pts - _TICKS_PER_S // 25
+
+
+def _options(transport: str, stall_s: float) -> dict[str, str]:
+    return {
+        "rtsp_transport": transport,
+        "timeout": str(int(stall_s * 1_000_000)),
+        "allowed_media_types": "video",
+        "buffer_size": str(_UDP_BUFFER_BYTES),
+        # Parameter sets come from the SDP or in-band and are read by us: nothing needs to be probed, and probing
+        # would hold the first pictures back.
+        "probesize": "32",
+        "analyzeduration": "0",
+        # RTP tells presentation times only; the decoding times that libav makes up are not monotonic at the start.
+        "fflags": "nofillin",
+    }
+
+
+def _with_credentials(url: str, credentials: Credentials | None) -> str:
+    if credentials is None:
+        return url
+    parts = urlsplit(url)
+    userinfo = f"{quote(credentials.username, safe='')}:{quote(credentials.password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc}"))
+
+
+def _camera_clock_ns(packet: av.Packet[Any]) -> int | None:
+    """The camera's wall clock for this picture, from AVProducerReferenceTime (int64 microseconds, int flags)."""
+    if not packet.has_sidedata("prft"):
+        return None
+    raw = bytes(packet.get_sidedata("prft"))
+    wallclock_us: int = struct.unpack_from("=q", raw)[0]
+    return wallclock_us * 1000 if wallclock_us > 0 else None

@@ -1,0 +1,166 @@
+"""One connection of one stream, in a thread of its own: open, read, mux, hand finished records over, say why it ended.
+
+Muxing happens here, so that the event loop sees a record a few times a second and never a picture. Belongs here: what
+blocks. Does not belong here: what follows from an outcome (``core.life_cycle``) and where records go (``recorder.py``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from services.contracts.errors import KanhuError
+from services.contracts.media_record import Chunk, ClockSample, GapCause, MediaRecord, RunStart
+from services.ingest.core.camera_clock import CameraClock
+from services.ingest.core.life_cycle import Failure
+from services.ingest.muxing import StreamMuxer
+from services.ingest.sources.connection import SourceConnection, SourceFailed, SourcePacket, StreamFormat
+
+logger = structlog.get_logger(__name__)
+
+
+class Gate(Protocol):
+    """Whether there is room for footage anywhere; read before every picture, from any thread."""
+
+    @property
+    def room_open(self) -> bool: ...
+
+
+class ReaderListener(Protocol):
+    """Called from the reader's thread; must only pass on."""
+
+    def records(self, records: Sequence[MediaRecord]) -> None: ...
+
+    def no_room(self) -> None: ...
+
+    def finished(self, failure: Failure | None) -> None: ...
+
+
+@dataclass(slots=True)
+class ClockReport:
+    """What is known of clocks now; written by the event loop, read by readers. Replaced whole, so no lock."""
+
+    sample: ClockSample
+
+
+class StreamReader:
+    """``start`` once; ``stop`` from the event loop. ``finished`` is called exactly once."""
+
+    def __init__(
+        self,
+        name: str,
+        opening: Callable[[threading.Event], SourceConnection],
+        muxing: Callable[[StreamFormat, GapCause | None], StreamMuxer],
+        listener: ReaderListener,
+        *,
+        gate: Gate,
+        clock: ClockReport,
+        since: GapCause | None,
+    ) -> None:
+        self._name = name
+        self._opening = opening
+        self._muxing = muxing
+        self._listener = listener
+        self._gate = gate
+        self._clock = clock
+        self._since = since
+        self._muxer: StreamMuxer | None = None
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._stop_detail = ""
+        self._no_room_said = False
+        self.camera_clock = CameraClock()
+        self.pictures = 0
+
+    def start(self) -> None:
+        threading.Thread(target=self._live, name=f"camera {self._name}", daemon=True).start()
+
+    def stop(self, detail: str) -> None:
+        """Ask to end; an open run ends as ``maintenance``."""
+        self._stop_detail = detail
+        self._stop.set()
+
+    def end_run_now(self) -> None:
+        """End an open run although the thread hangs in its source. What the thread still brings is ignored."""
+        self._end_run("maintenance", self._stop_detail or "agent stopped", final=True)
+
+    # --- the thread
+
+    def _live(self) -> None:
+        failure: Failure | None = None
+        try:
+            self._read()
+        except SourceFailed as error:
+            failure = error.failure
+        except KanhuError as error:  # the muxer met a stream that cannot be what it claims
+            failure = Failure("unusable", str(error)[:200])
+        except Exception as error:
+            logger.exception("reader failed; this is a defect", camera=self._name)
+            failure = Failure("lost", f"internal error ({type(error).__name__})")
+        if failure is None:
+            self._end_run("maintenance", self._stop_detail, final=True)
+        else:
+            self._end_run(failure.cause, failure.detail, final=True)
+        self._listener.finished(failure)
+
+    def _read(self) -> None:
+        connection = self._opening(self._stop)
+        try:
+            if self._stop.is_set():
+                return
+            with self._lock:
+                self._muxer = self._muxing(connection.format, self._since)
+            for packet in connection.packets():
+                self._take(packet)
+        finally:
+            connection.close()
+
+    def _take(self, packet: SourcePacket) -> None:
+        self.pictures += 1
+        if packet.camera_clock_ns is not None:
+            self.camera_clock = self.camera_clock.after(packet.camera_clock_ns - packet.arrival_ns)
+        if not self._gate.room_open:
+            self._shut_out()
+            return
+        self._no_room_said = False
+        with self._lock:
+            if self._muxer is None:
+                return
+            records = self._muxer.push(packet, self._clock_sample())
+            if records:
+                self._listener.records(records)
+
+    def _shut_out(self) -> None:
+        """Neither log nor spool has room: end the run in good order, and begin another when there is some."""
+        detail = "log and spool have no room"
+        self._end_run("overload", detail, final=False)
+        if not self._no_room_said:
+            self._no_room_said = True
+            self._listener.no_room()
+
+    def _end_run(self, cause: GapCause, detail: str, *, final: bool) -> None:
+        with self._lock:
+            muxer = self._muxer
+            if muxer is None:
+                return
+            if final:
+                self._muxer = None
+            records = muxer.end(cause, detail)
+            if records:
+                self._listener.records(records)
+
+    def _clock_sample(self) -> ClockSample:
+        known = self._clock.sample
+        return ClockSample(known.offset_ns, known.uncertainty_ns, self.camera_clock.offset_ns)
+
+
+def media_bytes(records: Sequence[MediaRecord]) -> int:
+    """Bytes of media in records."""
+    return sum(
+        len(one.value) if isinstance(one, Chunk) else len(one.init) if isinstance(one, RunStart) else 0
+        for one in records
+    )
