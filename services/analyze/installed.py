@@ -37,10 +37,10 @@ class InstalledModel:
 def read_model(entry: ModelEntry, models_dir: Path | None) -> InstalledModel:
     """The verified file of a model; ``NotFound`` says how to install it, ``Corrupt`` what is wrong with it."""
     path = models_dir / f"{entry.name}.onnx" if models_dir is not None else None
-    if path is not None and path.is_file():
+    if entry.packaged is not None:  # an installed copy may be of an older program
+        body, packaged = _packaged(entry.packaged), True
+    elif path is not None and path.is_file():
         body, packaged = _read_file(path), False
-    elif entry.packaged is not None:
-        body, packaged = files(PACKAGE).joinpath(entry.packaged).read_bytes(), True
     else:
         raise NotFound(
             f"model {entry.name} is not installed; run: kanhu models install {entry.name} --data DIR [--from FILE]"
@@ -59,7 +59,7 @@ def install(
 ) -> InstalledModel:
     """Verify a file (from ``source``, else from the entry's URL) and put it in place atomically."""
     if source is None and entry.packaged is not None:
-        body = files(PACKAGE).joinpath(entry.packaged).read_bytes()
+        body = _packaged(entry.packaged)
     else:
         body = _read_file(source) if source is not None else _download(entry, fetch or _fetch)
     check_model(body, entry)
@@ -88,6 +88,10 @@ def verify(entry: ModelEntry, models_dir: Path | None) -> tuple[str, str | None]
     except KanhuError as error:
         return "broken", str(error)
     return "sound", None
+
+
+def _packaged(name: str) -> bytes:
+    return files(PACKAGE).joinpath(name).read_bytes()
 
 
 def _read_file(path: Path) -> bytes:
