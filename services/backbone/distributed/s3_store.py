@@ -15,6 +15,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ from urllib3.response import BaseHTTPResponse
 
 from services.backbone import metrics
 from services.backbone.distributed.s3_errors import is_code, translating
+from services.backbone.object_key import check_key
 from services.backbone.ports import StoredObject
 from services.backbone.store_metrics import observed
 from services.contracts.errors import Corrupt, Held, NotFound, Rejected
@@ -135,6 +137,7 @@ class S3Store:
     def _put(
         self, key: str, body: Path | bytes, sha256: bytes, retain_until_ns: int | None, content_type: str
     ) -> StoredObject:
+        check_key(key)
         with contextlib.suppress(NotFound):
             known = self._stat(key, None)
             if known.sha256 == sha256:
@@ -308,7 +311,7 @@ def _opened(body: Path | bytes) -> Iterator[tuple[BinaryIO, int]]:
     except OSError as error:
         raise Rejected(f"the body {body} cannot be read: {error.strerror}") from error
     with source:
-        yield source, _checked_size(source.seek(0, io.SEEK_END))
+        yield source, _checked_size(os.fstat(source.fileno()).st_size)
 
 
 def _checked_size(size_bytes: int) -> int:

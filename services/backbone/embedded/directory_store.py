@@ -23,8 +23,9 @@ from services.backbone import metrics
 from services.backbone.durable_file import sync_directory, translate
 from services.backbone.embedded import directory_listing as listing
 from services.backbone.embedded.incoming import Incoming
-from services.backbone.embedded.object_name import VersionName, check_key, new_version_id
+from services.backbone.embedded.object_name import VersionName, new_version_id
 from services.backbone.embedded.retention_time import RetentionTime
+from services.backbone.object_key import check_key
 from services.backbone.ports import Clock, StoredObject
 from services.backbone.store_metrics import observed
 from services.contracts.errors import Corrupt, Held, Rejected

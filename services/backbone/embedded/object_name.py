@@ -3,7 +3,7 @@
 ``DIR/0000000042.mp4`` stored becomes ``DIR/0000000042~VERSION~SIZE~SHA256~RETAIN~HOLD.mp4``: a file that any player opens,
 whose facts cannot get lost or disagree with a second file, and whose retention changes by one atomic rename.
 
-Belongs here: keys, versions and their spelling. Does not belong here: any I/O.
+Belongs here: versions and their spelling. Does not belong here: any I/O.
 """
 
 from __future__ import annotations
@@ -11,14 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from services.contracts.errors import Rejected
-
-MAX_KEY_BYTES = 900
-#: File systems allow 255 bytes in a name; the facts take 139 of them.
-_MAX_NAME_BYTES = 255
-_PART = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._=+@-]*$")
 _NAME = re.compile(
     r"^(?P<stem>[^~]+)~(?P<version>[0-9a-f]{32})~(?P<size>\d{1,16})~(?P<sha256>[0-9a-f]{64})"
     r"~(?P<retain>-|\d{1,19})~(?P<hold>held|free)(?P<suffix>(\.[A-Za-z0-9]+)?)$"
@@ -61,20 +54,6 @@ def split_suffix(name: str) -> tuple[str, str]:
     """``a.b.mp4`` → ``a.b``, ``.mp4``; a suffix is letters and digits only."""
     stem, dot, suffix = name.rpartition(".")
     return (stem, f".{suffix}") if dot and stem and suffix.isascii() and suffix.isalnum() else (name, "")
-
-
-def check_key(key: str) -> PurePosixPath:
-    """The key as a relative path; ``Rejected`` if a part of it could leave the store or be misread."""
-    parts = key.split("/")
-    if len(key.encode()) > MAX_KEY_BYTES or not all(_PART.match(part) for part in parts):
-        raise Rejected(
-            f"{key[:120]!r} is no object key: use parts of letters, digits, '.', '_', '=', '+', '@' and '-' joined by '/', "
-            f"none beginning with a dot, at most {MAX_KEY_BYTES} bytes"
-        )
-    path = PurePosixPath(*parts)
-    if len(path.name.encode()) > _MAX_NAME_BYTES - 140:
-        raise Rejected(f"the last part of object key {key[:120]!r} is too long; at most {_MAX_NAME_BYTES - 140} bytes")
-    return path
 
 
 def new_version_id(now_ns: int, newest: str | None) -> str:
