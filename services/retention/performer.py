@@ -8,7 +8,7 @@ offsets, deciding.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from services.contracts.topics import DEAD_LETTER
 from services.media.segment import SegmentBuilder
 from services.retention import announce, ledger
 from services.retention.core import coverage
+from services.retention.core.accounting import accounting
 from services.retention.core.commands import (
     AppendChunk,
     BeginRun,
@@ -30,14 +31,10 @@ from services.retention.core.commands import (
     DeclareGap,
     EndRun,
     Ignored,
-    LoseFootage,
-    PresumeGap,
     Quarantine,
     RefuseTail,
-    Resume,
     Seal,
 )  # fmt: skip
-from services.retention.core.coverage import Change, Declared, Known
 from services.retention.core.segment_name import segment_key
 from services.retention.core.term import retain_until_ns
 from services.retention.ledger import Outpaced, StreamKey
@@ -192,7 +189,7 @@ class Performer:
     async def _account(self, command: Command, around: Circumstances) -> list[Outgoing]:
         """Perform a command that only moves rows: one transaction, then what is to be said about it."""
         now_ns = self._backbone.clock.now_ns()
-        instant_ns, decide = _accounting(command)
+        instant_ns, decide = accounting(command)
         position = around.position if isinstance(command, DeclareGap) else None
         async with self._catalog.transaction() as tx:
             if isinstance(command, BeginRun) and not await ledger.write_run(tx, self._catalog, command.start):
@@ -215,25 +212,3 @@ def _trailer(command: Seal) -> bytes:
     for chunk in command.chunks:
         builder.add_facts(chunk.facts, chunk.size_bytes)
     return builder.trailer()
-
-
-def _accounting(command: Command) -> tuple[int, Callable[[Known], Change]]:
-    """The instant around which a command changes coverage, and how."""
-    match command:
-        case BeginRun(start):
-            by = f"agent/{start.run.agent_id}" if start.since is not None else coverage.RETENTION
-            since = Declared(start.since, by, start.detail)
-            return start.start_ns, lambda known: coverage.footage_begins(known, start.start_ns, since)
-        case Resume(start_ns):
-            return start_ns, lambda known: coverage.footage_begins(known, start_ns, Declared(None))
-        case LoseFootage(start_ns, end_ns, detail):
-            return start_ns, lambda known: coverage.footage_lost(known, start_ns, end_ns, detail)
-        case EndRun(end, end_ns):
-            why = Declared(end.cause, f"agent/{end.run.agent_id}", end.detail)
-            return end_ns, lambda known: coverage.run_ends(known, end_ns, why)
-        case DeclareGap(gap):
-            return gap.start_ns, lambda known: coverage.gap_declared(known, gap)
-        case PresumeGap(since_ns):
-            detail = "nothing has arrived since, and nobody said why"
-            return since_ns, lambda known: coverage.silence_presumed(known, since_ns, detail)
-    raise AssertionError(f"not a command about coverage: {command!r}")
