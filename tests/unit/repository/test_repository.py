@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -26,6 +27,8 @@ REGISTRY_HOSTS = (
     "static." + "crates.io",
     "deb." + "debian.org",
 )
+FUNCTION_LINES = 60
+MODULE_LINES = 450  # written to stay below 400
 ABSOLUTE_PATHS = re.compile(r"(?<![\w.$}~])/(?:root|work|home/[a-z])/[\w.-]")
 
 
@@ -100,3 +103,39 @@ def test_every_test_folder_is_a_package() -> None:
     folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
     assert folders
     assert not [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()]
+
+
+def python_files() -> list[Path]:
+    return [path for path in committed_files() if path.suffix == ".py" and path.is_relative_to(ROOT / "services")]
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    found = []
+    for path in python_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > FUNCTION_LINES:
+                    found.append(f"{path.relative_to(ROOT)}: {node.name} has {lines} lines")
+    assert not found
+
+
+def test_no_module_is_longer_than_a_reader_s_patience() -> None:
+    lengths = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in python_files()}
+    assert lengths
+    assert not {name: lines for name, lines in lengths.items() if lines > MODULE_LINES}
+
+
+def test_no_module_is_named_for_being_nothing_in_particular() -> None:
+    vague = re.compile(r"^(util|utils|common|helper|helpers|manager|misc)$")
+    paths = [path.relative_to(ROOT / "services") for path in python_files()]
+    assert not [str(path) for path in paths if any(vague.match(part) for part in (*path.parts[:-1], path.stem))]
+
+
+def test_every_module_says_what_belongs_in_it() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in python_files()
+        if (text := path.read_text()).strip() and ast.get_docstring(ast.parse(text)) is None
+    ]
+    assert not silent
