@@ -145,9 +145,9 @@ class KafkaAppender:
 
 async def _throw_away(producer: AIOKafkaProducer) -> None:
     """Stop a producer without waiting for what it still holds (``stop`` alone would wait for the broker's return)."""
-    await producer.client.close()
     sender = producer._sender.sender_task
-    if sender is not None and not sender.done():
-        sender.cancel()
+    while sender is not None and not sender.done():
+        sender.cancel()  # each time ends one more of the requests that it waits for
+        await asyncio.wait([sender], timeout=0.05)
     with contextlib.suppress(Exception):
         await producer.stop()
