@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import subprocess
 import uuid
 from collections.abc import Sequence
@@ -33,12 +33,13 @@ class MosquittoServer(LocalServer):
             f"persistence_location {self.directory}/",
             "autosave_on_changes true",
             "autosave_interval 1",
-            f"user {getpass.getuser()}",
             "log_type error",
             "log_type warning",
             "log_type notice",
             f"allow_anonymous {'false' if self.username else 'true'}",
         ]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it becomes a user who may not write here
         if self.username:
             lines.append(f"password_file {self._write_passwords()}")
         self._configuration.write_text("\n".join(lines) + "\n")
