@@ -155,7 +155,7 @@ def _explain_one(detail: ErrorDetails, document: Document, origins: Mapping[KeyP
         if not (place == 1 and detail["loc"][0] == "backbone" and part in _UNION_TAGS)
     )
     key = ".".join(str(part) for part in path) or "document"
-    variable = next((origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins), None)
+    variable = _culprit(path, document, origins)
     where = f"environment variable {variable}" if variable else document.where(path)
     message = redact_url(detail["msg"].removeprefix("Value error, "))
     if detail["type"] == "extra_forbidden":
@@ -163,6 +163,14 @@ def _explain_one(detail: ErrorDetails, document: Document, origins: Mapping[KeyP
     elif detail["type"] == "missing":
         message = "this key is required"
     return f"{where}, {key}: {message}"
+
+
+def _culprit(path: KeyPath, document: Document, origins: Mapping[KeyPath, str]) -> str | None:
+    """The variable that set the value at ``path``, or a part of it or what holds it, where the document has none."""
+    for origin, variable in origins.items():
+        if path[: len(origin)] == origin or (origin[: len(path)] == path and path not in document.lines):
+            return variable
+    return None
 
 
 def _refuse_twins(settings: Settings, document: Document) -> None:

@@ -48,7 +48,6 @@ def configure_logging(
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        structlog.processors.UnicodeDecoder(),
         _name_service(service),
         redact,
     ]

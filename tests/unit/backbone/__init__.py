@@ -1,0 +1,1 @@
+"""The backbone without any I/O but small files."""
