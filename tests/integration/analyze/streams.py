@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from services.analyze.engine import CameraEngine, Judgement
+from services.contracts.errors import Corrupt
 from services.contracts.media_record import Chunk, MediaRecord, RunEnd, RunStart
 from services.contracts.time import NS_PER_S
 from services.media.access_unit import AccessUnit, VideoCodec, make_access_unit
@@ -43,8 +45,8 @@ def muxed(
             pts, dts = _times(packet, index, raw_frames_per_s)
             first = dts if first is None else first
             arrival_ns = start_ns + (dts - first) * NS_PER_S // _TIMESCALE
-            nals = split(bytes(packet), length_size)
-            if nals:
+            with contextlib.suppress(Corrupt):  # as an agent does: a bad access unit is left out, the stream goes on
+                nals = split(bytes(packet), length_size)
                 records += muxer.push(make_access_unit(codec, nals, pts=pts, dts=dts, arrival_ns=arrival_ns))
         return records + muxer.flush("camera")
 
