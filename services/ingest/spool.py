@@ -7,18 +7,21 @@ drain (``outbox.py``).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.backbone.ports import Consumer, Log, Outgoing, TopicPartition
+from services.contracts.errors import Transient
 from services.contracts.topics import Topic
 
 SPOOL = Topic("spool.v1", "entity_id", "records of an agent that wait for the log", partitions=1, retention_ms=0)
 _GROUP = "agent"
 _TOPIC_HEADER = "spool.topic"
-_ASSIGNMENT_S = 1.0  # for the reader to get its partition and look once
+_ASSIGNMENT_S = 15.0  # longer than a lease: a member that stands still loses its partition by then
+_LOOK_S = 0.02
 _OVERHEAD_BYTES = 1024  # of a record beside its value: headers, rows
 
 
@@ -94,9 +97,15 @@ async def open_spool(log: Log, directory: Path) -> AsyncIterator[Spool]:
 
 
 async def _what_is_left(reader: Consumer) -> tuple[int, int]:
-    """Offsets of the oldest record that was not drained, and of the end."""
+    """Offsets of the oldest record that was not drained, and of the end. ``Transient`` while another agent holds it."""
     partition = TopicPartition(SPOOL.name, 0)
-    first = await reader.poll(max_records=1, timeout_s=_ASSIGNMENT_S)
+    try:
+        async with asyncio.timeout(_ASSIGNMENT_S):
+            while partition not in reader.assignment():
+                await asyncio.sleep(_LOOK_S)
+    except TimeoutError as error:
+        raise Transient("another agent uses this spool; give every agent a directory of its own") from error
+    first = await reader.poll(max_records=1, timeout_s=0)
     if not first:
         return 0, 0
     await reader.seek(partition, first[0].offset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from services.backbone.ports import Clock, Outgoing
 from services.contracts.cloud_event import Payload, encode_event, make_event
@@ -21,7 +21,7 @@ _MAX_DETAIL = 400
 class _Camera:
     """What is known of a camera's recorded stream (or of its only one)."""
 
-    say: Say = field(default_factory=lambda: Say("connecting"))
+    say: Say
     start: RunStart | None = None
     received_bytes: int = 0
     pictures: int = 0
@@ -41,10 +41,13 @@ class StatusBoard:
         """A stream's state changed. Only the recorded stream makes the camera's state."""
         if stream != "record":
             return
-        camera = self._cameras.setdefault(camera_id, _Camera(measured_from_ns=self._clock.monotonic_ns()))
-        if camera.say != say:
-            camera.say = say
-            self._tell_camera(camera_id, camera)
+        camera = self._cameras.get(camera_id)
+        if camera is None:
+            camera = self._cameras[camera_id] = _Camera(say, measured_from_ns=self._clock.monotonic_ns())
+        elif camera.say == say:
+            return
+        camera.say = say
+        self._tell_camera(camera_id, camera)
 
     def run_began(self, start: RunStart) -> None:
         if start.run.stream == "record" and start.run.camera_id in self._cameras:

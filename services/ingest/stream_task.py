@@ -90,6 +90,7 @@ class StreamTask:
         self._retry: asyncio.TimerHandle | None = None
         self._finished = asyncio.Event()
         self._finished.set()
+        self._last_failure: Failure | None = None
         self._writes: set[asyncio.Future[None]] = set()
 
     @property
@@ -188,7 +189,9 @@ class StreamTask:
         self._finished.set()
         if failure is not None:
             metrics.AGENT_FAILURES.labels(camera=self._camera_id, kind=failure.kind).inc()
-            logger.info(
+            level = logger.debug if failure == self._last_failure else logger.info
+            self._last_failure = failure
+            level(
                 "connection ended", camera=self._camera_id, stream=self._plan.stream, kind=failure.kind,
                 detail=failure.detail,
             )  # fmt: skip
@@ -204,6 +207,7 @@ class StreamTask:
             case RunStart():
                 metrics.AGENT_RUNS.labels(**labels).inc()
                 self._board.run_began(record)
+                self._last_failure = None
                 self._apply(RunBegan(self._now_ns()))
             case Chunk():
                 metrics.AGENT_MEDIA_BYTES.labels(**labels).inc(len(record.value))
