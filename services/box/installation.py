@@ -32,6 +32,14 @@ from services.simulation.floor_plan import FLOOR, ROOMS
 
 Document = dict[str, Any]
 
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: FILE's reader refuses them, and a person need not follow them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 STATE_FILE = "box.state.json"
 _LOCK_FILE = "box.lock"
 _HEADER = (
@@ -125,7 +133,7 @@ def compose(wishes: Wishes, ports: Ports) -> Settings:
     own = [camera for camera in document.get("cameras") or [] if not is_drawn_by_default(camera)]
     document = without_drawn(document) if own else merged(document, drawn_rooms(document))
     _place(document, wishes, ports)
-    _write_private(path, _HEADER + yaml.safe_dump(document, allow_unicode=True, sort_keys=False))
+    _write_private(path, _HEADER + yaml.dump(document, Dumper=_Plain, allow_unicode=True, sort_keys=False))
     return load_settings(path)
 
 

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ DEFAULT_PORT = 8600
 _LOOK_EVERY_S = 1.0
 _TRIM_EVERY_S = 5.0
 INTERRUPTED = 130
-PACKAGED_MODEL = "drawn-person"
 
 
 def run_box(wishes: Wishes, terminal: Terminal | None = None) -> int:
@@ -83,7 +81,6 @@ class Box:
     async def run(self) -> int:
         """Start, watch, drain."""
         with _signals(self._stop, self._at_once):
-            await self._install_model()
             lives = [asyncio.create_task(self._nursery.run(child), name=child.word) for child in self._nursery.children]
             sides = [asyncio.create_task(side) for side in (self._welcome(), self._tell(), self._trim(), self._play())]
             try:
@@ -128,21 +125,6 @@ class Box:
         draining.cancel()
         return True
 
-    async def _install_model(self) -> None:
-        """Install the detector that comes with the product, unless it is there."""
-        arguments = ["models", "install", PACKAGED_MODEL, "--data", str(self._data)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.box.command", *arguments,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        _, said = await process.communicate()
-        if process.returncode == 0:
-            self._terminal.good("model", f"{PACKAGED_MODEL} is installed (it knows drawn figures only)")
-        else:
-            self._terminal.warn(
-                "model", f"{PACKAGED_MODEL} is not installed: {said.decode(errors='replace').strip()[-300:]}"
-            )
-
     async def _welcome(self) -> None:
         """Say where the page is as soon as it answers."""
         await self._console.up.wait()
@@ -153,10 +135,9 @@ class Box:
             self._terminal.note(
                 "drawn rooms", "no camera named yet; add one on the page or with --camera NAME=rtsp://…"
             )
-        elif self._settings.analyze.detector == PACKAGED_MODEL:
-            self._terminal.warn(
-                "detector", "drawn-person knows drawn figures only; `kanhu models list` names real ones"
-            )
+        elif not await asyncio.to_thread(_has_detector, self._settings, self._data):
+            self._terminal.warn("detector", "none for real pictures is installed: cameras are recorded, not watched")
+            self._terminal.note("", f"kanhu models list, then kanhu models install NAME --data {self._data}")
         self._terminal.note("footage", f"kanhu footage list --data {self._data}")
 
     async def _tell(self) -> None:
@@ -171,8 +152,7 @@ class Box:
                 self._tell_camera(camera, states)
             for incident in await self._ask("api/v1/incidents?limit=20", "incidents"):
                 if incident["incident_id"] not in known and incident["opened_ns"] >= self._started_ns:
-                    place = incident.get("camera_id") or incident.get("sensor_id") or ""
-                    self._terminal.warn(f"{incident['kind']} {incident['severity']}", f"{incident['title']} · {place}")
+                    self._terminal.warn(f"{incident['kind']} {incident['severity']}", str(incident["title"]))
                 known.add(incident["incident_id"])
 
     def _tell_camera(self, camera: dict[str, Any], states: dict[str, str]) -> None:
@@ -224,6 +204,11 @@ def console_address(settings: Settings, data: Path) -> tuple[str, Path | None]:
             listen = f"{host}:{free_port()}"
         return listen, Path(settings.console.token_file) if settings.console.token_file else None
     return listen, Path(settings.console.token_file or data / "tokens" / "console")
+
+
+def _has_detector(settings: Settings, data: Path) -> bool:
+    """Whether anything but the packaged detector of drawn figures is installed."""
+    return any(Path(settings.analyze.models or data / "models").glob("*.onnx"))
 
 
 def is_loopback(host: str) -> bool:

@@ -156,8 +156,9 @@ class Timetable:
         return _joined(spans)
 
     def _plan(self, cycle: int) -> tuple[Visit, ...]:
+        # The first visitor leaves a box the time to start, so that what is seen first is seen as it happens.
         chance = random.Random(f"{self._seed}/{cycle}")  # noqa: S311  a drawing, not a secret
-        start_s = cycle * CYCLE_S + (chance.uniform(5.0, 9.0) if cycle == 0 else chance.uniform(4.0, 18.0))
+        start_s = cycle * CYCLE_S + (chance.uniform(15.0, 21.0) if cycle == 0 else chance.uniform(4.0, 18.0))
         first = self._walk(chance, f"p{2 * cycle}", start_s)
         if cycle == 0 or chance.random() < 0.6:
             return (first,)
