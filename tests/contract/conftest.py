@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.log_opener import Opener
 from tests.harness.log_site import EmbeddedSite, KafkaSite, LogSite
 
 
@@ -19,3 +20,11 @@ async def log_site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         yield site
     finally:
         await site.close()
+
+
+@pytest.fixture
+async def opener(tmp_path: Path) -> AsyncIterator[Opener]:
+    opener = Opener(tmp_path / "log")
+    yield opener
+    for log in opener.logs:
+        await log.close()

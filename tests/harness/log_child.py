@@ -61,13 +61,14 @@ async def stall(log: Log, topic: str, group: str) -> None:
         while time.monotonic() - awake < 1.0:
             awake = time.monotonic()
             await asyncio.sleep(0.2)
-        while True:
-            try:
+        try:
+            while True:
                 await consumer.commit({records[0].topic_partition: records[0].offset + 1})
                 say("committed", records[0].partition, records[0].offset + 1)
-            except KanhuError as error:
-                say("refused", type(error).__name__)
-            await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
+        except KanhuError as error:
+            say("refused", type(error).__name__)
+        await asyncio.Event().wait()
 
 
 async def main(kind: str, address: str, role: str, *arguments: str) -> None:

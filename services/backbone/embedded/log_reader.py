@@ -57,18 +57,19 @@ class Reader:
         """Take up to ``max_records`` records and about ``FETCH_BYTES``, beginning at another partition each time."""
         fetched = Fetched()
         room_bytes = FETCH_BYTES
-        with translated(self._directory):
-            ready = self._ready(positions)
-            for index, (partition, end) in enumerate(ready):
-                room = max_records - len(fetched.records)
-                if room <= 0 or room_bytes <= 0:
-                    break
-                share = -(-room // (len(ready) - index))
-                room_bytes -= self._take(partition, positions[partition], share, room_bytes, fetched)
-                # Nothing left where something was: it has been trimmed or compacted away.
-                fetched.next_offsets.setdefault(partition, end)
-        if not ready:
-            self._values.forget()
+        try:
+            with translated(self._directory):
+                ready = self._ready(positions)
+                for index, (partition, end) in enumerate(ready):
+                    room = max_records - len(fetched.records)
+                    if room <= 0 or room_bytes <= 0:
+                        break
+                    share = -(-room // (len(ready) - index))
+                    room_bytes -= self._take(partition, positions[partition], share, room_bytes, fetched)
+                    # Nothing left where something was: it has been trimmed or compacted away.
+                    fetched.next_offsets.setdefault(partition, end)
+        finally:
+            self._values.forget()  # a removed file that is still open would keep its space
         return fetched
 
     def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:

@@ -55,7 +55,7 @@ def expired_before(tx: sqlite3.Connection, part: Trimmable, age_ns: int, shrink:
         end = min(end, part.floor)
     base = part.part_id << OFFSET_BITS
     row = tx.execute(
-        "SELECT place FROM record WHERE place >= ? AND place < ? AND aged_ns >= ? ORDER BY place LIMIT 1",
+        "SELECT place FROM record WHERE place >= ? AND place < ? AND aged_ns > ? ORDER BY place LIMIT 1",
         (base | part.first_offset, base | end, age_ns - int(part.retention_ms * 1e6 * shrink)),
     ).fetchone()
     return end if row is None else int(row[0]) & MAX_OFFSET

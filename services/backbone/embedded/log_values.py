@@ -194,7 +194,7 @@ def _write_error(error: OSError, directory: Path) -> Transient:
 
 
 class ValueReader:
-    """Reads values back. Keeps a few files open between polls; used by one thread."""
+    """Reads values back. Keeps a few files open until told to forget them; used by one thread."""
 
     _KEEP_OPEN = 8
 
@@ -217,7 +217,7 @@ class ValueReader:
         return value
 
     def forget(self) -> None:
-        """Close what is open, so that removed files give their space back."""
+        """Close what is open."""
         while self._files:
             os.close(self._files.popitem()[1])
 
