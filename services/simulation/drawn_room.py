@@ -12,8 +12,8 @@ import cv2
 from services.simulation import figure, furniture
 from services.simulation.canvas import Canvas, Picture
 from services.simulation.figure import Pose
-from services.simulation.furniture import Palette
 from services.simulation.floor_plan import FLOOR, timetable_of
+from services.simulation.furniture import Palette
 from services.simulation.perspective import HEIGHT_PX, WIDTH_PX, Pixel, pixels_per_metre
 from services.simulation.timetable import Floor, Place, Reading, Step
 

@@ -16,7 +16,7 @@ from services.analyze.engine import CameraEngine, Judgement
 from services.contracts.errors import Corrupt
 from services.contracts.media_record import Chunk, MediaRecord, RunEnd, RunStart
 from services.contracts.time import NS_PER_S
-from services.media.access_unit import AccessUnit, VideoCodec, make_access_unit
+from services.media.access_unit import VideoCodec, make_access_unit
 from services.media.muxer import RunMuxer, StreamFacts
 from services.media.nal import split
 from services.media.parameter_sets import read_extradata
