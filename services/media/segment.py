@@ -25,7 +25,7 @@ from typing import Final
 from services.contracts.errors import Corrupt, Rejected
 from services.contracts.media_record import DIGEST_BYTES, SIGNATURE_BYTES, Chunk, ChunkFacts, ClockSample, RunFacts
 from services.media import chain
-from services.media.boxes import box, iter_boxes
+from services.media.boxes import box
 
 TRAILER_UUID: Final = bytes.fromhex("e9dc5dae4586522288b36dd63d334c72")
 TRAILER_VERSION: Final = 1
@@ -206,10 +206,9 @@ def encode_trailer(trailer: Trailer) -> bytes:
 
 def decode_trailer(octets: bytes | memoryview) -> Trailer:
     """Read a whole trailing box; ``Corrupt`` says what is wrong with its form."""
-    found = next(iter_boxes(octets, limit=1))
-    reader = _Reader(octets, found.payload, found.end)
-    if found.kind != b"uuid" or reader.take(16) != TRAILER_UUID:
-        raise Corrupt("not a segment trailer")
+    if find_trailer(octets) != 0:
+        raise Corrupt("not a whole segment trailer")
+    reader = _Reader(octets, 24, len(octets))
     version = reader.take(4)[0]
     if version != TRAILER_VERSION:
         raise Corrupt(f"segment trailer has version {version}; this program reads version {TRAILER_VERSION}")
@@ -224,7 +223,10 @@ def decode_trailer(octets: bytes | memoryview) -> Trailer:
     if reader.u32() != len(octets) or reader.left:
         raise Corrupt("segment trailer does not have the size it claims")
     chunks = tuple(_decode_entry(entry, signatures.get(index)) for index, entry in enumerate(entries))
-    return Trailer(run, init_bytes, genesis, chunks, tuple(entry[3] for entry in entries), last_link)
+    trailer = Trailer(run, init_bytes, genesis, chunks, tuple(entry[3] for entry in entries), last_link)
+    if encode_trailer(trailer) != octets:
+        raise Corrupt("segment trailer is not in the one form that version 1 has")
+    return trailer
 
 
 def _encode_entry(facts: ChunkFacts, size: int) -> bytes:

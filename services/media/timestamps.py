@@ -204,7 +204,11 @@ class DerivedTimes:
             ticks = self._last + 1
             self.repaired += 1
         self._last = ticks
-        return unit, ticks, pts - self._origin - ticks
+        # Without reordering a picture is presented when it is decoded, also where equal times were told apart.
+        offset = pts - self._origin - ticks if window else 0
+        if not -_MAX_OFFSET_TICKS <= offset <= _MAX_OFFSET_TICKS:
+            offset = 0
+        return unit, ticks, offset
 
 
 def reorder_depth(times: list[int]) -> int:

@@ -228,23 +228,40 @@ def _judge_records(run: RunFacts, chunks: Sequence[Chunk]) -> _Finding | None:
 
 def _compare_media(body: memoryview, trailer: Trailer) -> _Finding | None:
     """Align the chunks that are there with those that the trailer lists."""
+    listed = [facts.digest for facts in trailer.chunks]
     values = lay_out(body, trailer)
-    if values is None:
-        try:
-            init_end, values = scan_chunks(body)
-        except Corrupt as error:
-            return _Finding("edit", None, f"the media cannot be walked over: {error}")
-        if init_end != trailer.init_bytes:
-            return _Finding("edit", None, f"the init segment has {init_end} bytes; {trailer.init_bytes} were signed")
-    digests = [chain.digest(value) for value in values]
-    finding = _align(digests, values, trailer)
-    if finding is not None:
-        return finding
-    for facts, value in zip(trailer.chunks, values, strict=True):
-        says = _identity(value)
-        if says is not None and says != (trailer.run.run_id, facts.seq % _SEQ_MODULUS):
-            return _displaced(trailer, facts.seq, says)
+    digests = [chain.digest(value) for value in values or ()]
+    if values is None or digests != listed:
+        values, digests = _walk(body, trailer, values, digests)
+        if values is None:
+            return _Finding("edit", None, "the init segment is not the one that was signed, or cannot be walked over")
+        finding = _align(digests, values, trailer)
+        if finding is not None:
+            return finding
+    says = [_identity(value) for value in values]
+    for facts, own, value, size in zip(trailer.chunks, says, values, trailer.sizes, strict=True):
+        if len(value) != size:
+            return _Finding("edit", facts.seq, f"the trailer lists {size} bytes for chunk {facts.seq} of {len(value)}")
+        if own is not None and own != (trailer.run.run_id, facts.seq % _SEQ_MODULUS):
+            return _displaced(trailer.run, facts.seq, own, says)
     return None
+
+
+def _walk(
+    body: memoryview, trailer: Trailer, laid_out: tuple[memoryview, ...] | None, digests: list[bytes]
+) -> tuple[tuple[memoryview, ...] | None, list[bytes]]:
+    """Cut the body at its own boxes, unless the listed sizes recognise as much: what was exchanged has another size."""
+    try:
+        init_end, walked = scan_chunks(body)
+    except Corrupt:
+        return laid_out, digests
+    if init_end != trailer.init_bytes:
+        return laid_out, digests
+    found = [chain.digest(value) for value in walked]
+    listed = {facts.digest for facts in trailer.chunks}
+    if laid_out is None or len(listed.intersection(found)) > len(listed.intersection(digests)):
+        return walked, found
+    return laid_out, digests
 
 
 def _align(digests: list[bytes], values: Sequence[memoryview], trailer: Trailer) -> _Finding | None:
@@ -292,10 +309,10 @@ def _changed(run: RunFacts, seq: int, says: tuple[str, int] | None) -> _Finding:
     return _Finding("edit", seq, f"the bytes of chunk {seq} are not those that were signed")
 
 
-def _displaced(trailer: Trailer, seq: int, says: tuple[str, int]) -> _Finding:
+def _displaced(run: RunFacts, seq: int, own: tuple[str, int], says: list[tuple[str, int] | None]) -> _Finding:
     """Media and trailer agree, but the media say that they belong elsewhere: both were changed together."""
-    order = [facts.seq for facts in trailer.chunks]
-    return _judge_order(order) or _changed(trailer.run, seq, says)
+    order = [each[1] for each in says if each is not None and each[0] == run.run_id]
+    return (_judge_order(order) if len(order) == len(says) else None) or _changed(run, seq, own)
 
 
 def _identity(value: bytes | memoryview) -> tuple[str, int] | None:
@@ -310,24 +327,23 @@ def _identity(value: bytes | memoryview) -> tuple[str, int] | None:
 def scan_chunks(body: memoryview) -> tuple[int, tuple[memoryview, ...]]:
     """Walk over init segment and chunks by their boxes: end of the init segment, and the chunks.
 
-    What can no longer be walked over is the last "chunk", so that it is compared, too. ``Corrupt`` without an init segment.
+    A chunk reaches from its ``moof`` to the next, so that whatever was put in or can no longer be walked over is compared,
+    too. ``Corrupt`` without an init segment.
     """
     starts: list[int] = []
-    init_end = at = 0
-    try:
+    init_end = 0
+    with suppress(Corrupt):
         for found in iter_boxes(body):
-            at = found.end
-            if found.kind == b"moov":
-                init_end = found.end
-            elif init_end and found.kind != b"mdat":
+            if not init_end:
+                init_end = found.end if found.kind == b"moov" else 0
+            elif found.kind == b"moof" or not starts:
                 starts.append(found.start)
-    except Corrupt:
-        if init_end and at < len(body):
-            starts.append(at)
     if not init_end:
         raise Corrupt("there is no init segment")
-    ends = [*starts[1:], len(body)] if starts else []
-    return init_end, tuple(body[start:end] for start, end in zip(starts, ends, strict=True))
+    if not starts and init_end < len(body):
+        starts.append(init_end)
+    ends = [*starts[1:], len(body)]
+    return init_end, tuple(body[start:end] for start, end in zip(starts, ends, strict=False))
 
 
 def _without_trailer(view: memoryview) -> Verdict:
@@ -342,7 +358,7 @@ def _without_trailer(view: memoryview) -> Verdict:
     ends = [found.end for found in whole if found.kind == b"mdat"]
     says = [_identity(view[start:end]) for start, end in zip(starts, ends, strict=False)]
     known = [each for each in says if each is not None]
-    if not known and (starts or bytes(view[4:8]) != b"ftyp"):
+    if not known and (says or bytes(view[4:8]) != b"ftyp"):
         raise Corrupt("this is no segment of ours: it has neither a trailer nor chunks that name their run")
     run_id, last = known[-1] if known else ("unknown", -1)
     there = f"the last whole chunk is {last} of run {run_id}" if known else "no chunk is left"
