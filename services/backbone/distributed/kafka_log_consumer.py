@@ -64,6 +64,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._calm = asyncio.Event()
         self._calm.set()
         self._assigned_once = asyncio.Event()
+        self._suspect: TopicPartition | None = None  # read a record at a time, since a damaged one is near
         self._reopening: asyncio.Task[None] | None = None
         self._closing = False
         self._closed = False
@@ -238,14 +239,18 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return self._inner
 
     async def _take(self, inner: AIOKafkaConsumer, max_records: int, timeout_s: float) -> list[Delivered]:
+        careful = self._suspect if self._suspect in self._held.partitions - self._held.paused else None
+        chosen = [KafkaPartition(*careful)] if careful is not None else []
         try:
             # While a group rebalances, getmany() waits for that and not for its own timeout.
             async with asyncio.timeout(timeout_s + 0.2):
-                batches = await inner.getmany(timeout_ms=max(int(timeout_s * 1000), 1), max_records=max_records)
+                batches = await inner.getmany(
+                    *chosen, timeout_ms=max(int(timeout_s * 1000), 1), max_records=1 if chosen else max_records
+                )
         except TimeoutError:
             return []
         except (CorruptRecordException, RecordTooLargeError) as error:
-            await self._step_over(inner, error)
+            await self._step_over(inner, error, careful)
             return []
         except (KafkaError, ConsumerStoppedError, OSError) as error:
             await self._give_up(inner)
@@ -255,16 +260,24 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._held.positions[record.topic_partition] = record.offset + 1
         return records
 
-    async def _step_over(self, inner: AIOKafkaConsumer, error: KafkaError) -> None:
-        """Skip one offset of a damaged batch, loudly; the batch as a whole is passed after as many polls as it has records."""
+    async def _step_over(self, inner: AIOKafkaConsumer, error: KafkaError, careful: TopicPartition | None) -> None:
+        """Skip one offset of a damaged batch, loudly; the batch is passed after as many polls as it has records.
+
+        aiokafka raises before it hands out the sound records that were fetched with the damaged one; so that none is
+        skipped, the partition is first read a record at a time, until the damaged one is the next.
+        """
         named = _NAMED_PARTITION.search(str(error))
         if named is None:
             raise translate(error, "polling", self._plan.bootstrap) from error
-        partition = KafkaPartition(named["topic"], int(named["partition"]))
-        offset = await inner.position(partition)
-        DAMAGED.labels(partition.topic).inc()
-        _log.error("log.record_damaged", origin=f"{partition.topic}/{partition.partition}/{offset}", reason=str(error))
-        inner.seek(partition, offset + 1)
+        suspect = TopicPartition(named["topic"], int(named["partition"]))
+        if suspect != careful:
+            self._suspect = suspect
+            return
+        self._suspect = None
+        offset = await inner.position(KafkaPartition(*suspect))
+        DAMAGED.labels(suspect.topic).inc()
+        _log.error("log.record_damaged", origin=f"{suspect.topic}/{suspect.partition}/{offset}", reason=str(error))
+        inner.seek(KafkaPartition(*suspect), offset + 1)
 
     async def _give_up(self, inner: AIOKafkaConsumer) -> None:
         """The client is beyond help: drain, and have the next poll build another."""
