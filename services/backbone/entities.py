@@ -39,6 +39,7 @@ FILE_LOOK_S = 1.0
 #: How long a service waits for the first reading of config.v1 before it begins with FILE (and the agent's memory) alone.
 FIRST_READING_S = 5.0
 _LONGEST_WAIT_S = 10.0
+_UNSEEN = object()
 
 logger = structlog.get_logger(__name__)
 
@@ -154,13 +155,13 @@ class EntityFeed:
     async def _follow_file(self) -> None:
         if self._path is None:
             return
-        known = await asyncio.to_thread(_fingerprint, self._path)
+        known: object = _UNSEEN  # the first look reads it again: it may have been edited since the service read it
         while True:
-            await asyncio.sleep(self._look_s)
             found = await asyncio.to_thread(_fingerprint, self._path)
             if found != known:
                 known = found
                 await self._reread(self._path)
+            await asyncio.sleep(self._look_s)
 
     async def _reread(self, path: Path) -> None:
         try:
@@ -169,7 +170,7 @@ class EntityFeed:
             metrics.ENTITY_REFUSALS.labels(origin="file").inc()
             logger.error("edit of the settings is refused; the previous ones stay in force", error=str(error))
             return
-        logger.info("settings file was read again", path=str(path))
+        logger.debug("settings file was read again", path=str(path))
         await self._settle()
 
     def _load(self, path: Path) -> Settings:
@@ -253,8 +254,7 @@ class EntityFeed:
         self._overlay = overlay
         if self._cache is not None:
             await asyncio.to_thread(self._cache.save, overlay)
-        if self._read_once.is_set():
-            await self._settle()
+        await self._settle()
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,1 @@
+"""The backbone with real processes, logs and databases."""
