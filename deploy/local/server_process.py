@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import fcntl
 import os
 import queue
 import random
@@ -24,12 +25,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import IO, Any, ClassVar, Self, TypeVar
 
 import psutil
 
 LOOPBACK = "127.0.0.1"
 LOG_TAIL_BYTES = 4000
+OWNER_FILE = "owner.lock"
 
 T = TypeVar("T")
 
@@ -51,7 +53,7 @@ class LocalServer(ABC):
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.directory = Path(tempfile.mkdtemp(prefix=f"kanhu-{self.label}-"))
+        self.directory, self._ownership = _own_directory(f"kanhu-{self.label}-")
         self.log_path = self.directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._prepared = False
@@ -163,6 +165,7 @@ class LocalServer(ABC):
         with contextlib.suppress(OSError):
             self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+        self._ownership.close()
 
     def log_tail(self) -> str:
         if not self.log_path.exists():
@@ -233,6 +236,20 @@ def leash(user: str | None) -> list[str]:
     if user is not None and os.geteuid() == 0:
         words += [f"--reuid={user}", f"--regid={user}", "--init-groups"]
     return [*words, "--"]
+
+
+def _own_directory(prefix: str) -> tuple[Path, IO[bytes]]:
+    """A fresh folder, and the lock in it that this process holds for life; folders whose owner was killed are removed."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{prefix}*/{OWNER_FILE}"):
+        with contextlib.suppress(OSError), owner.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(owner.parent, ignore_errors=True)
+    directory = Path(tempfile.mkdtemp(prefix=prefix))
+    unlocked = directory / f"{OWNER_FILE}.new"
+    ownership = unlocked.open("wb")
+    fcntl.flock(ownership, fcntl.LOCK_EX)
+    unlocked.rename(directory / OWNER_FILE)  # only now can another process see it
+    return directory, ownership
 
 
 def _is_free(port: int) -> bool:

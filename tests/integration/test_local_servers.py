@@ -264,10 +264,13 @@ def test_make_servers_stops_everything_on_ctrl_c(all_servers: subprocess.Popen[s
 
 
 def test_servers_die_with_a_killed_parent(all_servers: subprocess.Popen[str]) -> None:
-    read_until_ready(all_servers)
+    folder = Path(read_until_ready(all_servers)["FILE"]).parent
     family = psutil.Process(all_servers.pid).children(recursive=True)
     all_servers.kill()
     wait_until(lambda: not any(alive(child) for child in family), seconds=20, what="the end of every server")
+    all_servers.wait()
+    KafkaServer().close()
+    assert not folder.exists(), "the next server removes what a killed one left"
 
 
 def alive(process: psutil.Process) -> bool:
