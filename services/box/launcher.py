@@ -29,6 +29,8 @@ from services.contracts.source_url import redact_url
 
 DEFAULT_PORT = 8600
 _LOOK_EVERY_S = 1.0
+#: A wrapper that forwards Ctrl-C makes it arrive twice; nobody presses it twice within this.
+_ECHO_S = 0.25
 _TRIM_EVERY_S = 5.0
 INTERRUPTED = 130
 
@@ -197,7 +199,7 @@ def console_address(settings: Settings, data: Path) -> tuple[str, Path | None]:
     """Where the page listens, and the token it then asks for (none on the loopback interface)."""
     listen = settings.console.listen
     host, _, port = listen.rpartition(":")
-    if not port.isdigit():
+    if not host or not port.isdigit():
         raise Rejected(f"{listen!r} is no address to listen on; write HOST:PORT, for example 127.0.0.1:{DEFAULT_PORT}")
     if is_loopback(host):
         if int(port) == 0 or (int(port) == DEFAULT_PORT and not _is_free(host, DEFAULT_PORT)):
@@ -247,9 +249,15 @@ def _fetch(url: str, key: str, token_file: Path | None) -> list[dict[str, Any]]:
 def _signals(stop: asyncio.Event, at_once: asyncio.Event) -> Iterator[None]:
     """First SIGINT or SIGTERM sets ``stop``, the second ``at_once``."""
     loop = asyncio.get_running_loop()
+    first_s = 0.0
 
     def told() -> None:
-        (at_once if stop.is_set() else stop).set()
+        nonlocal first_s
+        if not stop.is_set():
+            first_s = loop.time()
+            stop.set()
+        elif loop.time() - first_s > _ECHO_S:
+            at_once.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, told)

@@ -129,7 +129,8 @@ function updateWatch(node: HTMLElement, camera: Camera, nowNs: number): void {
   else {
     const lag = nowNs - watch.to_ns;
     const rate = watch.analysed_frames / Math.max(0.001, (watch.to_ns - watch.from_ns) / 1e9);
-    text = `${say("watched_by")} ${watch.model || "—"} · ${rate.toFixed(1)} fps`;
+    // The model's digest is cut to what a person can compare; the whole of it is in the API.
+    text = `${say("watched_by")} ${watch.model.replace(/@(\w{8})\w+$/, "@$1") || "—"} · ${rate.toFixed(1)} fps`;
     if (watch.skipped_chunks > 0) text += ` · ${say("skipped")} ${watch.skipped_chunks}`;
     if (lag > WATCH_LATE_NS || !watch.model || watch.analysed_frames === 0) {
       [mood, text] = ["warn", watch.model ? `${say("watch_behind")} ${length(lag / 1e9)}` : say("not_watched")];
@@ -198,7 +199,7 @@ function drawBar(card: Card, found: Coverage): void {
   card.bar.dataset.recordedS = (found.recorded_s + found.live_s).toFixed(1);
   const total = found.recorded_s + found.live_s;
   const parts = [
-    el("span", "key recorded", `${say("recorded")} ${length(found.recorded_s)}`),
+    found.recorded_s > 0 ? el("span", "key recorded", `${say("recorded")} ${length(found.recorded_s)}`) : null,
     found.live_s > 0 ? el("span", "key live", `${say("live")} ${length(found.live_s)}`) : null,
     found.gap_s > 0 ? el("span", "key gap", `${say("gap")} ${length(found.gap_s)}`) : null,
     el("span", "axis", `${clock(found.from_ns, false)} – ${clock(found.to_ns, false)}`),

@@ -62,6 +62,7 @@ function makeRow(incident: Incident): Row {
   row.picture.alt = "";
   show(row.picture, false);
   loadSnapshot(row, incident, 0);
+  row.picture.addEventListener("click", () => row.root.classList.toggle("expanded"));
   row.root.append(el("div", "incident-text", row.head, row.title, row.place, row.values), row.picture);
   return row;
 }
@@ -97,7 +98,7 @@ function updateRow(row: Row, incident: Incident, nowNs: number): void {
   fill(
     row.values,
     el("span", open ? "value lasting" : "value", `${open ? say("open_now") : say("lasted")} ${length(lasted)}`),
-    delay >= 0 && delay < 60 ? el("span", "value", `${say("after")} ${length(delay)}`) : null,
+    delay >= 0 && (open || delay < lasted) ? el("span", "value", `${say("after")} ${length(delay)}`) : null,
     ...values,
   );
 }
