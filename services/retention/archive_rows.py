@@ -52,8 +52,8 @@ async def apply_incident(tx: Transaction, catalog: Catalog, said: CloudEvent[Any
     if said.id in applied:
         return
     ids = [*applied, said.id][-_REMEMBERED_IDS:]
-    if rows and rows[0]["closed_ns"] is not None and told.closed_ns is None:
-        told = Incident.model_validate(rows[0]["record"])
+    if rows:
+        told = _as_raised(Incident.model_validate(rows[0]["record"]), told)
     row = {
         "incident_id": told.incident_id, "institution_id": told.institution_id, "kind": told.kind,
         "severity": told.severity, "camera_id": told.camera_id, "sensor_id": told.sensor_id, "room_id": told.room_id,
@@ -61,6 +61,15 @@ async def apply_incident(tx: Transaction, catalog: Catalog, said: CloudEvent[Any
         "snapshot_key": told.evidence.snapshot_key, "record": told.model_dump(mode="json"), "event_ids": ids,
     }  # fmt: skip
     await tx.run(catalog.upsert(incident, row, update=[name for name in row if name != "incident_id"]))
+
+
+def _as_raised(known: Incident, told: Incident) -> Incident:
+    """The newer state, shown by the frame that raised the incident (its snapshot), with everything measured since."""
+    if known.closed_ns is not None and told.closed_ns is None:
+        return known
+    measured = {**known.evidence.measured, **told.evidence.measured}
+    evidence = known.evidence.model_copy(update={"measured": measured})
+    return told.model_copy(update={"raised_ns": known.raised_ns, "evidence": evidence})
 
 
 async def apply_status(tx: Transaction, catalog: Catalog, said: CloudEvent[Any]) -> None:
