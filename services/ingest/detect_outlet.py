@@ -17,6 +17,7 @@ from services.backbone.ports import Clock, Log, Outgoing
 from services.contracts.errors import KanhuError
 from services.contracts.media_record import Chunk, Headers, MediaRecord, RunEnd, RunStart
 from services.contracts.topics import VIDEO_DETECT
+from services.ingest.outbox import GATHER_S
 
 logger = structlog.get_logger(__name__)
 
@@ -62,6 +63,7 @@ class DetectOutlet:
             if not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
+                await asyncio.sleep(GATHER_S)  # as the outbox, so that both are written at once
             batch = [self._waiting.popleft() for _ in range(min(_BATCH_RECORDS, len(self._waiting)))]
             self._waiting_bytes -= sum(len(one.value or b"") for one in batch)
             try:

@@ -57,7 +57,7 @@ class StreamMuxer:
     def push(self, packet: SourcePacket, clock: ClockSample) -> list[MediaRecord]:
         """Take a packet; one that cannot be taken apart is counted and left out, as it is no picture to anyone."""
         try:
-            nals = split(packet.payload, self._length_size)
+            nals = split(memoryview(packet.payload), self._length_size)
             unit = make_access_unit(self._codec, nals, pts=packet.pts, dts=packet.dts, arrival_ns=packet.arrival_ns)
             records = self._muxer.push(unit, clock)
         except Corrupt as error:

@@ -34,6 +34,8 @@ _LEAST_WAIT_S = 0.02
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _DISK_RETRY_S = 0.25
+#: Records of many cameras are written together: a flush of the disk costs more than what it flushes.
+GATHER_S = 0.04
 
 
 @dataclass(slots=True)
@@ -107,6 +109,8 @@ class Outbox:
         drainer = asyncio.create_task(self._drain_for_ever(), name="spool drainer")
         try:
             while await self._next_wanted():
+                if not self._closing:
+                    await asyncio.sleep(GATHER_S)
                 if self._may_go_direct():
                     await self._append_to_log()
                 else:

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from services.contracts.errors import KanhuError
-from services.contracts.media_record import Chunk, ClockSample, GapCause, MediaRecord, RunStart
+from services.contracts.media_record import ClockSample, GapCause, MediaRecord
 from services.ingest.core.camera_clock import CameraClock
 from services.ingest.core.life_cycle import Failure
 from services.ingest.muxing import StreamMuxer
@@ -60,7 +60,9 @@ class StreamReader:
         gate: Gate,
         clock: ClockReport,
         since: GapCause | None,
+        hold_ns: int = 0,
     ) -> None:
+        """``hold_ns``: for how long after a chunk its follower cannot be complete."""
         self._name = name
         self._opening = opening
         self._muxing = muxing
@@ -73,6 +75,8 @@ class StreamReader:
         self._stop = threading.Event()
         self._stop_detail = ""
         self._no_room_said = False
+        self._hold_ns = hold_ns
+        self._sample: ClockSample | None = None
         self.camera_clock = CameraClock()
         self.pictures = 0
 
@@ -114,30 +118,41 @@ class StreamReader:
                 return
             with self._lock:
                 self._muxer = self._muxing(connection.format, self._since)
-            for packet in connection.packets():
-                self._take(packet)
+            for batch in connection.batches():
+                if self._take(batch):
+                    connection.hold_until_ns = batch[-1].arrival_ns + self._hold_ns
         finally:
             connection.close()
 
-    def _take(self, packet: SourcePacket) -> None:
-        self.pictures += 1
-        if packet.camera_clock_ns is not None:
-            self.camera_clock = self.camera_clock.after(packet.camera_clock_ns - packet.arrival_ns)
+    def _take(self, batch: Sequence[SourcePacket]) -> bool:
+        """Mux a batch; whether it completed a chunk, so that the next cannot be complete for a while."""
+        self.pictures += len(batch)
         if not self._gate.room_open:
             self._shut_out()
-            return
+            return False
         self._no_room_said = False
         with self._lock:
-            if self._muxer is None:
-                return
-            records = self._muxer.push(packet, self._clock_sample())
+            records = self._pushed(batch)
             if records:
                 self._listener.records(records)
+        return bool(records)
+
+    def _pushed(self, batch: Sequence[SourcePacket]) -> list[MediaRecord]:
+        muxer = self._muxer
+        if muxer is None:
+            return []
+        records: list[MediaRecord] = []
+        for packet in batch:
+            if packet.camera_clock_ns is not None:
+                self.camera_clock = self.camera_clock.after(packet.camera_clock_ns - packet.arrival_ns)
+            if packet.sync or self._sample is None:
+                self._sample = self._clock_sample()
+            records += muxer.push(packet, self._sample)
+        return records
 
     def _shut_out(self) -> None:
         """Neither log nor spool has room: end the run in good order, and begin another when there is some."""
-        detail = "log and spool have no room"
-        self._end_run("overload", detail, final=False)
+        self._end_run("overload", "log and spool have no room", final=False)
         if not self._no_room_said:
             self._no_room_said = True
             self._listener.no_room()
@@ -147,20 +162,12 @@ class StreamReader:
             muxer = self._muxer
             if muxer is None:
                 return
-            if final:
-                self._muxer = None
             records = muxer.end(cause, detail)
             if records:
                 self._listener.records(records)
+            if final:
+                self._muxer = None
 
     def _clock_sample(self) -> ClockSample:
         known = self._clock.sample
         return ClockSample(known.offset_ns, known.uncertainty_ns, self.camera_clock.offset_ns)
-
-
-def media_bytes(records: Sequence[MediaRecord]) -> int:
-    """Bytes of media in records."""
-    return sum(
-        len(one.value) if isinstance(one, Chunk) else len(one.init) if isinstance(one, RunStart) else 0
-        for one in records
-    )

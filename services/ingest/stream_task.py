@@ -18,6 +18,7 @@ from services.contracts.entity import CameraConfig
 from services.contracts.errors import KanhuError
 from services.contracts.ids import StreamName
 from services.contracts.media_record import Chunk, Gap, Headers, MediaRecord, RunEnd, RunStart, encode
+from services.contracts.time import NS_PER_MS
 from services.contracts.topics import VIDEO_RECORD
 from services.ingest.core.life_cycle import (
     Begun,
@@ -49,6 +50,7 @@ from services.ingest.stream_reader import ClockReport, StreamReader
 logger = structlog.get_logger(__name__)
 
 _STOP_PATIENCE_S = 1.5
+_LAST_FRAMES_MS = 130  # of a chunk: its end is looked for picture by picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ class StreamTask:
         self._state = LifeCycle(lossless=plan.to_record)
         self._reader: StreamReader | None = None
         self._retry: asyncio.TimerHandle | None = None
+        labels = {"camera": camera.camera_id, "stream": plan.stream}
+        self._runs_begun = metrics.AGENT_RUNS.labels(**labels)
+        self._media_bytes = metrics.AGENT_MEDIA_BYTES.labels(**labels)
         self._finished = asyncio.Event()
         self._finished.set()
         self._last_failure: Failure | None = None
@@ -153,6 +158,7 @@ class StreamTask:
         self._reader = StreamReader(
             f"{self._camera_id}/{plan.stream}", opening, partial(StreamMuxer, terms), _Callbacks(self),
             gate=around.outbox if plan.to_record else _AlwaysOpen(), clock=around.clock_report, since=command.since,
+            hold_ns=max(0, around.chunk_ms - _LAST_FRAMES_MS) * NS_PER_MS,
         )  # fmt: skip
         self._finished.clear()
         self._reader.start()
@@ -202,15 +208,14 @@ class StreamTask:
         self._around.outbox.offer(Outgoing(VIDEO_RECORD.name, self._camera_id, value, headers), on_durable)
 
     def _note(self, record: MediaRecord) -> None:
-        labels = {"camera": self._camera_id, "stream": self._plan.stream}
         match record:
             case RunStart():
-                metrics.AGENT_RUNS.labels(**labels).inc()
+                self._runs_begun.inc()
                 self._board.run_began(record)
                 self._last_failure = None
                 self._apply(RunBegan(self._now_ns()))
             case Chunk():
-                metrics.AGENT_MEDIA_BYTES.labels(**labels).inc(len(record.value))
+                self._media_bytes.inc(len(record.value))
                 self._board.received(self._camera_id, self._plan.stream, len(record.value))
             case RunEnd():
                 self._apply(RunEnded(self._now_ns(), record.cause, record.detail))

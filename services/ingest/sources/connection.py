@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from services.ingest.core.life_cycle import Failure, FailureKind
+
+if TYPE_CHECKING:
+    from av import Packet
+
+    CodedBytes = bytes | memoryview | Packet[Any]
 
 Codec = Literal["h264", "h265"]
 
@@ -29,13 +34,14 @@ class StreamFormat:
 
 
 class SourcePacket(NamedTuple):
-    """One access unit as it came. Times in ticks; ``dts`` is ``None`` where the source tells presentation times only.
+    """One access unit as it came. ``payload`` is any object that holds its bytes; they are first touched when muxed.
 
-    ``sync`` is what the container or parser says; the muxer looks for itself.
-    ``camera_clock_ns`` is what the camera's own clock says of the picture (from RTCP sender reports), ns UTC.
+    Times in ticks; ``dts`` is ``None`` where the source tells presentation times only. ``sync`` is what the container or
+    parser says; the muxer looks for itself. ``camera_clock_ns`` is what the camera's own clock says of the picture (from
+    RTCP sender reports), ns UTC.
     """
 
-    payload: bytes
+    payload: CodedBytes
     pts: int
     dts: int | None
     sync: bool
@@ -44,12 +50,20 @@ class SourcePacket(NamedTuple):
 
 
 class SourceConnection(Protocol):
-    """An open source. ``packets`` blocks; it ends by raising ``SourceFailed``, or returns when ``stop`` was asked."""
+    """An open source.
+
+    ``batches`` blocks. It yields pictures together: up to and with each sync picture, and each as it comes once
+    ``hold_until_ns`` (agent's clock, set by the reader) is past; before that nothing can be complete anyway, and taking
+    several at once costs much less than waking up for each. It ends by raising ``SourceFailed``, or returns when asked to
+    stop.
+    """
+
+    hold_until_ns: int
 
     @property
     def format(self) -> StreamFormat: ...
 
-    def packets(self) -> Iterator[SourcePacket]: ...
+    def batches(self) -> Iterator[list[SourcePacket]]: ...
 
     def close(self) -> None: ...
 

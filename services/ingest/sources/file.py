@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+    from services.ingest.sources.connection import CodedBytes
+
 _RAW = frozenset({"h264", "hevc"})
 _RAW_TICKS_PER_S = 90_000
 _DEFAULT_RATE = Fraction(25)
@@ -37,6 +39,7 @@ class FileConnection:
         self._loop = loop
         self._now_ns = now_ns
         self._stop = stop
+        self.hold_until_ns = 0
         self._container, self._stream = self._open()
         raw = self._container.format.name in _RAW
         base = self._stream.time_base or Fraction(1, _RAW_TICKS_PER_S)
@@ -53,16 +56,30 @@ class FileConnection:
     def format(self) -> StreamFormat:
         return self._format
 
-    def packets(self) -> Iterator[SourcePacket]:
+    def batches(self) -> Iterator[list[SourcePacket]]:
+        batch: list[SourcePacket] = []
+        try:
+            for packet in self._paced():
+                batch.append(packet)
+                if packet.sync or packet.arrival_ns >= self.hold_until_ns or packet.arrival_ns < batch[0].arrival_ns:
+                    yield batch
+                    batch = []
+        except SourceFailed:
+            if batch:
+                yield batch
+            raise
+        if batch:
+            yield batch
+
+    def _paced(self) -> Iterator[SourcePacket]:
+        """All pictures of all rounds, each when it is due; ends when asked to stop."""
         offset = 0
         pace = _Pace(self._ticks_per_s, self._stop)
         while True:
             end = None
-            first = None
             for payload, pts, dts, duration, sync in self._one_pass():
-                if first is None:
-                    first = dts
-                    offset -= dts if offset else 0
+                if end is None and offset:
+                    offset -= dts  # the first picture of a new round is decoded where the last round ended
                 if not pace.wait_for(dts + offset):
                     return
                 yield SourcePacket(payload, pts + offset, dts + offset, sync, self._now_ns())
@@ -92,7 +109,7 @@ class FileConnection:
             container.close()
             raise
 
-    def _one_pass(self) -> Iterator[tuple[bytes, int, int, int, bool]]:
+    def _one_pass(self) -> Iterator[tuple[CodedBytes, int, int, int, bool]]:
         """Payload, pts, dts, duration, sync of every picture of the file, in decoding order; times in our ticks."""
         usual = self._usual_duration()
         index = 0
@@ -108,7 +125,7 @@ class FileConnection:
                 index += 1
                 last_dts = dts
                 duration = self._ticks(packet.duration) if packet.duration and self._raw_times is None else usual
-                yield bytes(packet), pts, dts, duration or usual, packet.is_keyframe
+                yield packet, pts, dts, duration or usual, packet.is_keyframe
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SourceFailed("unusable", f"{self._path.name} is damaged and cannot be read further") from error
 

@@ -55,6 +55,7 @@ class RtspConnection:
         self._now_ns = now_ns
         self._stop = stop
         self._stall_s = stall_s
+        self.hold_until_ns = 0
         try:
             self._container = av.open(
                 _with_credentials(address.url, credentials),
@@ -76,30 +77,38 @@ class RtspConnection:
     def format(self) -> StreamFormat:
         return self._format
 
-    def packets(self) -> Iterator[SourcePacket]:
-        waiting: SourcePacket | None = None
+    def batches(self) -> Iterator[list[SourcePacket]]:
+        batch: list[SourcePacket] = []
+        first: SourcePacket | None = None
+        now_ns, append = self._now_ns, batch.append
         try:
             for packet in self._container.demux(self._stream):
-                if self._stop.is_set():
-                    return
-                if not packet.size:
-                    continue
+                pts = packet.pts
                 sync = packet.is_keyframe
-                taken = SourcePacket(
-                    bytes(packet), packet.pts or 0, None, sync, self._now_ns(), _camera_clock_ns(packet) if sync else None
-                )  # fmt: skip
-                if packet.pts is None:  # libav's parser loses the time of the first picture when it spans packets
-                    waiting = waiting or taken
+                arrival_ns = now_ns()
+                if pts is None:  # libav's parser loses the time of the first picture when it spans packets
+                    if packet.size and first is None:
+                        first = SourcePacket(packet, 0, None, sync, arrival_ns)
                     continue
-                if waiting is not None:
-                    yield waiting._replace(pts=first_pts(taken.pts))
-                    waiting = None
-                yield taken
+                if first is not None:
+                    append(first._replace(pts=first_pts(pts)))
+                    first = None
+                append(SourcePacket(packet, pts, None, sync, arrival_ns, _camera_clock_ns(packet) if sync else None))
+                if sync or arrival_ns >= self.hold_until_ns or arrival_ns < batch[0].arrival_ns:
+                    if self._stop.is_set():
+                        return
+                    yield batch
+                    batch = []
+                    append = batch.append
         except (av.FFmpegError, OSError, ValueError) as error:
+            if batch:
+                yield batch
             failure = libav.failure_of(error, opening=False)
             if failure.failure.kind == "stalled":
                 failure = SourceFailed("stalled", f"no picture for {self._stall_s:g} s")
             raise failure from error
+        if batch:
+            yield batch
         raise SourceFailed("lost", "the camera ended the stream")
 
     def close(self) -> None:

@@ -31,13 +31,14 @@ class SimulatedConnection:
             raise SourceFailed("unusable", f"drawn rooms need {error.name}; install kanhu[box]") from error
         self._room = DrawnRoom(room, seed)
         self._now_ns, self._stop = now_ns, stop
+        self.hold_until_ns = 0
         self._encoder = _encoder(self._room.width_px, self._room.height_px, self._room.frames_per_s)
 
     @property
     def format(self) -> StreamFormat:
         return StreamFormat("h264", length_prefixed=False, extradata=b"", ticks_per_s=_TICKS_PER_S)
 
-    def packets(self) -> Iterator[SourcePacket]:
+    def batches(self) -> Iterator[list[SourcePacket]]:
         import av
 
         rate = self._room.frames_per_s
@@ -50,7 +51,7 @@ class SimulatedConnection:
             picture.pts, picture.time_base = index, Fraction(1, rate)
             for packet in self._encoder.encode(picture):
                 pts = (packet.pts if packet.pts is not None else index) * _TICKS_PER_S // rate
-                yield SourcePacket(bytes(packet), pts, pts, packet.is_keyframe, self._now_ns())
+                yield [SourcePacket(bytes(packet), pts, pts, packet.is_keyframe, self._now_ns())]
             index += 1
 
     def close(self) -> None:
