@@ -207,7 +207,8 @@ class DirectoryStore:
             yield place, listing.find(place, key, version_id)
 
     async def close(self) -> None:
-        """Nothing is held between calls."""
+        """Let running puts end. Nothing else is held between calls."""
+        await asyncio.to_thread(self._incoming.close)
 
     async def _blocking(self, operation: str, work: Callable[[], Result]) -> Result:
         def guarded() -> Result:
