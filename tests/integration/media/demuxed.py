@@ -53,7 +53,9 @@ def _mux(container: av.container.InputContainer, tell_dts: bool) -> Muxed:
         if not packet.size:
             continue
         pts = packet.pts if packet.pts is not None else packet.dts
-        times = (pts if pts is not None else number, packet.dts if tell_dts else None)
+        if pts is None:  # a raw stream tells no times
+            pts = number * base.denominator // (25 * base.numerator)
+        times = (pts, packet.dts if tell_dts else None)
         number += 1
         try:
             nals = split(bytes(packet), length_size)
