@@ -44,7 +44,7 @@ def read_document(path: Path) -> Document:
             raw = source.read(MAX_DOCUMENT_BYTES + 1)
     except FileNotFoundError as error:
         raise NotFound(f"{path} does not exist; name an existing configuration file") from error
-    except (IsADirectoryError, PermissionError) as error:
+    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
         raise Rejected(f"{path} cannot be read: {error.strerror}; name a readable YAML file") from error
     except OSError as error:
         raise Transient(f"{path} cannot be read now: {error.strerror}") from error
