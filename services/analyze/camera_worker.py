@@ -145,6 +145,9 @@ class CameraWorker:
             model=f"{self._model.name}@{self._model.sha256[:16]}" if self._model else "none", rules_version=RULES_VERSION,
         )  # fmt: skip
         self._watch = _Watch(None, 0, *now)
+        metrics.ANALYSED_FRAMES.labels(camera=self.camera_id).inc(status.analysed_frames)
+        metrics.SKIPPED_CHUNKS.labels(camera=self.camera_id).inc(status.skipped_chunks)
+        metrics.UNDECODABLE_CHUNKS.labels(camera=self.camera_id).inc(status.undecodable_chunks)
         identity = (self._around.settings.analyzer_id, self.camera_id, status.from_ns, status.to_ns)
         happening = make_event(
             "kanhu.status.watch", self._around.source, self.camera_id, status.to_ns, status, identity=identity

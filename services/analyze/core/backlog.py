@@ -17,8 +17,8 @@ class Backlog:
     """Chunks of one run in order. ``limit_chunks`` and ``limit_bytes`` bound memory, ``late_ns`` bounds staleness."""
 
     late_ns: int
-    limit_chunks: int = 64
-    limit_bytes: int = 16 * 1024 * 1024
+    limit_chunks: int = 256
+    limit_bytes: int = 8 * 1024 * 1024
     skipped_chunks: int = 0
     _waiting: deque[Chunk] = field(default_factory=deque)
     _bytes: int = 0

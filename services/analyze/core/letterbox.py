@@ -35,7 +35,13 @@ class Letterbox:
 
 def fit(picture_width: int, picture_height: int, input_width: int, input_height: int) -> Letterbox:
     """The largest even content size with the picture's aspect (to within a pixel) inside the input."""
-    scale = min(input_width / picture_width, input_height / picture_height)
-    width = max(2, min(input_width, int(picture_width * scale)) // 2 * 2)
-    height = max(2, min(input_height, int(picture_height * scale)) // 2 * 2)
-    return Letterbox(picture_width, picture_height, input_width, input_height, width, height)
+    if picture_width * input_height >= picture_height * input_width:
+        width, height = input_width, _even(picture_height * input_width, picture_width)
+    else:
+        width, height = _even(picture_width * input_height, picture_height), input_height
+    return Letterbox(picture_width, picture_height, input_width, input_height, width // 2 * 2, height // 2 * 2)
+
+
+def _even(numerator: int, denominator: int) -> int:
+    """The even number nearest to a fraction, at least 2; in integers, so that 432 * 416 / 768 is 234 and not 232."""
+    return max(2, (numerator + denominator) // (2 * denominator) * 2)

@@ -27,7 +27,7 @@ class TrackerSettings:
     match_iou: float = 0.2
     unsure_iou: float = 0.4
     #: Boxes are grown by this share on every side for a last pass: at 5 fps a running child leaves its own box.
-    grown_by: float = 0.4
+    grown_by: float = 0.6
     grown_iou: float = 0.2
     lost_s: float = 1.5
     confirm_hits: int = 2

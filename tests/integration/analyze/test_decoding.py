@@ -72,7 +72,9 @@ def test_a_late_reader_begins_at_the_next_sync_chunk(records: list[MediaRecord])
 
 def test_a_lost_chunk_costs_the_rest_of_its_gop_and_no_more(records: list[MediaRecord]) -> None:
     decoder = ChunkDecoder()
-    lost = next(c for c in chunks(records) if not c.facts.sync and c.facts.start_ns > run_start(records).start_ns + NS_PER_S)
+    lost = next(
+        c for c in chunks(records) if not c.facts.sync and c.facts.start_ns > run_start(records).start_ns + NS_PER_S
+    )
     pictures = decode([r for r in records if r is not lost], decoder)
     missing = sorted({round(i / 10, 3) for i in range(100)} - set(seconds(pictures, records)))
     gop = int((lost.facts.start_ns - run_start(records).start_ns) // NS_PER_S)
@@ -129,7 +131,11 @@ def test_an_init_segment_that_is_none_is_refused_once_and_its_chunks_are_counted
 
 @pytest.mark.parametrize(
     "name",
-    sorted(path.name for path in (SHARED / "bad_media").glob("*") if path.suffix in (".264", ".h264", ".265", ".mp4", ".ts"))
+    sorted(
+        path.name
+        for path in (SHARED / "bad_media").glob("*")
+        if path.suffix in (".264", ".h264", ".265", ".mp4", ".ts")
+    )
     if SHARED.exists()
     else [],
 )
@@ -142,7 +148,9 @@ def test_odd_media_ends_with_a_count(name: str) -> None:
     decoder = ChunkDecoder()
     pictures = decode(records, decoder)
     tally = decoder.tally
-    assert pictures or not chunks(records) or tally.undecodable_chunks + tally.corrupt_frames + tally.unsynchronised_chunks
+    assert (
+        pictures or not chunks(records) or tally.undecodable_chunks + tally.corrupt_frames + tally.unsynchronised_chunks
+    )
 
 
 def test_a_resolution_change_gives_pictures_of_both_sizes(clip: Callable[[str], Path]) -> None:

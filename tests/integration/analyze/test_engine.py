@@ -20,7 +20,9 @@ from tests.integration.analyze.streams import chunks, muxed, run_start, watch
 PEOPLE_S = [(1.5, 6.1), (14.8, 20.2), (28.4, 33.2), (43.6, 46.3)]
 
 
-def assert_close(found: list[tuple[float, float]], expected: list[tuple[float, float]], tolerance_s: float = 1.0) -> None:
+def assert_close(
+    found: list[tuple[float, float]], expected: list[tuple[float, float]], tolerance_s: float = 1.0
+) -> None:
     assert len(found) == len(expected), f"{found} for {expected}"
     for (start, end), (true_start, true_end) in zip(found, expected, strict=True):
         assert abs(start - true_start) <= tolerance_s, (found, expected)
@@ -62,7 +64,9 @@ def test_an_incident_shows_the_frame_it_rests_on(
     clip: Callable[[str], Path], yolox_nano: Model, engine_of: EngineMaker
 ) -> None:
     opened = next(
-        j for j in watch(engine_of(yolox_nano), muxed(clip("clips/room_people_12fps.mp4"))) if isinstance(j.command, Open)
+        j
+        for j in watch(engine_of(yolox_nano), muxed(clip("clips/room_people_12fps.mp4")))
+        if isinstance(j.command, Open)
     )
     assert opened.jpeg is not None and opened.jpeg.startswith(b"\xff\xd8")
     assert opened.frame is not None and opened.frame.model_sha256 == yolox_nano.sha256
