@@ -70,6 +70,7 @@ class EmbeddedLog:
     def __init__(
         self,
         directory: Path,
+        loop: asyncio.AbstractEventLoop,
         *,
         limit_bytes: int | None,
         tuning: LogTuning,
@@ -77,6 +78,7 @@ class EmbeddedLog:
     ) -> None:
         """Blocks; called by :meth:`open`."""
         self._directory = directory
+        self._loop = loop
         self._tuning = tuning
         self._on_damaged = on_damaged
         self._topics: dict[str, KnownTopic] = {}
@@ -89,8 +91,8 @@ class EmbeddedLog:
         ages = AgeClock(tuning.times)
         roll_bytes = min(tuning.roll_bytes, max(1, limit_bytes // 8)) if limit_bytes else tuning.roll_bytes
         self._appender = Appender(
-            directory, self._index, writer=self._lock.writer, limit_bytes=limit_bytes, roll_bytes=roll_bytes,
-            times=tuning.times, ages=ages, on_full=self._call_for_room,
+            directory, self._index, loop, writer=self._lock.writer, limit_bytes=limit_bytes, roll_bytes=roll_bytes,
+            times=tuning.times, ages=ages, on_full=self._call_for_room, on_appended=lambda: self._wakeup.notify(),
         )  # fmt: skip
         self._housekeeping = Housekeeping(
             directory,
@@ -117,13 +119,13 @@ class EmbeddedLog:
         if a group read it and the topic exists, put on ``dead-letter.v1``.
         """
         log = await asyncio.to_thread(
-            cls, Path(directory), limit_bytes=limit_bytes, tuning=tuning or LogTuning(), on_damaged=on_damaged
-        )
+            cls, Path(directory), asyncio.get_running_loop(),
+            limit_bytes=limit_bytes, tuning=tuning or LogTuning(), on_damaged=on_damaged,
+        )  # fmt: skip
         log._start()
         return log
 
     def _start(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._wakeup = Wakeup(self._directory)
         self._room_wanted = asyncio.Event()
         self._consumers: set[EmbeddedConsumer] = set()
@@ -142,9 +144,7 @@ class EmbeddedLog:
         if not records:
             return []
         topics = await self._known({record.topic for record in records})
-        positions = await self._appender.append(records, [topics[record.topic] for record in records])
-        self._wakeup.notify()
-        return positions
+        return await self._appender.append(records, [topics[record.topic] for record in records])
 
     @contextlib.asynccontextmanager
     async def consumer(

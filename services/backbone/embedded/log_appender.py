@@ -9,13 +9,15 @@ before its caller could know of it fails too, so that a caller's records never s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -30,9 +32,12 @@ from services.backbone.record_rules import check_record
 from services.contracts.errors import KanhuError, Transient
 
 BATCH_BYTES = 16 * 1024 * 1024
+BATCHES_UNDER_WAY = 2
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
 # Left free on the disk, so that offsets can still be committed and records trimmed when appending cannot go on.
 FREE_FLOOR_BYTES = 16 * 1024 * 1024
+# This part of the room that is left a process uses up before it looks again: others append, too.
+HEADROOM_SHARES = 8
 
 
 @dataclass(slots=True)
@@ -57,11 +62,11 @@ class _Row:
 
 @dataclass(slots=True)
 class _Call:
-    """One ``append``: its rows and the future that its caller awaits."""
+    """One ``append``: its rows and the future that its caller awaits (it belongs to the event loop)."""
 
     rows: list[_Row]
     size_bytes: int
-    done: Future[list[Position]] = field(default_factory=Future)
+    done: asyncio.Future[list[Position]]
     number: int = 0
 
 
@@ -76,12 +81,13 @@ def space_used(connection: sqlite3.Connection) -> int:
 
 
 class Appender:
-    """The way in. ``on_full`` is called (from a thread) when the limit is reached, to trim at once."""
+    """The way in. ``on_full`` is called from a thread when there is no room, ``on_appended`` from the loop after each batch."""
 
     def __init__(
         self,
         directory: Path,
         index: IndexWriter,
+        loop: asyncio.AbstractEventLoop,
         *,
         writer: str,
         limit_bytes: int | None,
@@ -89,6 +95,7 @@ class Appender:
         times: LogTime,
         ages: AgeClock,
         on_full: Callable[[], None],
+        on_appended: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._index = index
@@ -96,16 +103,22 @@ class Appender:
         self._times = times
         self._ages = ages
         self._on_full = on_full
+        self._on_appended = on_appended
+        self._loop = loop
         self._usage = connect(directory, 1.0)
         self._values = ValueWriter(
             directory, roll_bytes=roll_bytes, register=partial(_register_file, index, writer), seal=self._seal
         )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="log-values")
         self._guard = threading.Lock()
+        # One batch in each step: what comes meanwhile makes the next batch larger.
+        self._under_way = threading.BoundedSemaphore(BATCHES_UNDER_WAY)
         self._waiting: deque[_Call] = deque()
         self._draining = False
         self._numbered = 0
         self._failed_up_to = 0
+        self._headroom_bytes = 0
+        self._look_again_s = 0.0
         self._failure: KanhuError | None = None
         self._in_flight_bytes = 0
         self._admission = asyncio.Lock()
@@ -115,17 +128,14 @@ class Appender:
     async def append(self, records: Sequence[Outgoing], topics: Sequence[KnownTopic]) -> list[Position]:
         """``topics[i]`` is the topic of ``records[i]``."""
         size_bytes = sum(map(check_record, records))
-        call = _Call([_row(record, topic) for record, topic in zip(records, topics, strict=True)], size_bytes)
-        loop = asyncio.get_running_loop()
+        rows = [_row(record, topic) for record, topic in zip(records, topics, strict=True)]
+        call = _Call(rows, size_bytes, self._loop.create_future())
         async with self._admission:
             while self._in_flight_bytes and self._in_flight_bytes + size_bytes > IN_FLIGHT_BYTES:
                 self._room.clear()
                 await self._room.wait()
             self._enqueue(call)
-        call.done.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave, size_bytes))
-        answer = asyncio.wrap_future(call.done)
-        answer.add_done_callback(_take_note)
-        return await asyncio.shield(answer)
+        return await call.done
 
     def roll(self, file_ids: Sequence[int]) -> Future[None]:
         """Have open files of this writer sealed, so that they can be removed."""
@@ -157,12 +167,13 @@ class Appender:
         if start:
             self._thread.submit(self._drain)
 
-    def _leave(self, size_bytes: int) -> None:
-        self._in_flight_bytes -= size_bytes
-        self._room.set()
-
     def _drain(self) -> None:
-        while calls := self._take():
+        while True:
+            self._under_way.acquire()
+            calls = self._take()
+            if not calls:
+                self._under_way.release()
+                return
             try:
                 self._write_values(calls)
                 stored = self._index.submit(partial(self._insert, calls))
@@ -196,6 +207,16 @@ class Appender:
             row.place = place
 
     def _require_space(self, size_bytes: int) -> None:
+        """Refuse what would exceed the limit or fill the disk; looks seldom while there is plenty of room."""
+        now = time.monotonic()
+        if size_bytes <= self._headroom_bytes and now < self._look_again_s:
+            self._headroom_bytes -= size_bytes
+            return
+        self._headroom_bytes = self._look_for_space(size_bytes) // HEADROOM_SHARES
+        self._look_again_s = now + 1.0
+
+    def _look_for_space(self, size_bytes: int) -> int:
+        """Bytes that may be appended after these."""
         with translated(self._directory):
             used_bytes = space_used(self._usage)
             disk = os.statvfs(self._directory)
@@ -205,9 +226,11 @@ class Appender:
                 f"the log in {self._directory} is full: {used_bytes} of {self._limit_bytes} bytes are used; "
                 "it goes on when its consumers catch up, or raise its limit", retry_after_s=1.0,
             )  # fmt: skip
-        if disk.f_bavail * disk.f_frsize < FREE_FLOOR_BYTES + size_bytes:
+        free_bytes = disk.f_bavail * disk.f_frsize - FREE_FLOOR_BYTES - size_bytes
+        if free_bytes < 0:
             self._on_full()
             raise Transient(f"no space left for the log in {self._directory}; free some, then it goes on by itself")
+        return free_bytes if self._limit_bytes is None else min(free_bytes, self._limit_bytes - used_bytes - size_bytes)
 
     def _insert(self, calls: Sequence[_Call], tx: sqlite3.Connection) -> list[list[Position]]:
         self._refuse_after_failure(calls)
@@ -220,9 +243,26 @@ class Appender:
         error = stored.exception()
         if error is not None:
             self._fail(calls, error)
-            return
-        for call, positions in zip(calls, stored.result(), strict=True):
-            call.done.set_result(positions)
+        else:
+            self._finish(calls, stored.result())
+
+    def _finish(self, calls: Sequence[_Call], outcome: list[list[Position]] | KanhuError) -> None:
+        self._under_way.release()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._tell, calls, outcome)
+
+    def _tell(self, calls: Sequence[_Call], outcome: list[list[Position]] | KanhuError) -> None:
+        """In the event loop: wake the callers of a batch."""
+        for index, call in enumerate(calls):
+            self._in_flight_bytes -= call.size_bytes
+            if call.done.done():  # its caller was cancelled
+                continue
+            if isinstance(outcome, KanhuError):
+                call.done.set_exception(outcome)
+            else:
+                call.done.set_result(outcome[index])
+        self._room.set()
+        self._on_appended()
 
     def _refuse_after_failure(self, calls: Sequence[_Call]) -> None:
         if calls[0].number <= self._failed_up_to and self._failure is not None:
@@ -237,19 +277,12 @@ class Appender:
         with self._guard:
             if calls[0].number > self._failed_up_to:
                 self._failed_up_to, self._failure = self._numbered, failure
-        for call in calls:
-            call.done.set_exception(failure)
+        self._finish(calls, failure)
 
     def _seal(self, file_id: int) -> None:
         self._index.submit(
             lambda tx: tx.execute("UPDATE value_file SET sealed = 1 WHERE file_id = ?", (file_id,)).rowcount
         )
-
-
-def _take_note(answer: asyncio.Future[list[Position]]) -> None:
-    """See the error even if the caller was cancelled and nobody awaits it any more."""
-    if not answer.cancelled():
-        answer.exception()
 
 
 def _row(record: Outgoing, topic: KnownTopic) -> _Row:

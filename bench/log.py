@@ -1,0 +1,205 @@
+"""Throughput of the log, per adapter, against a raw file written and flushed in the same batches, in the same run.
+
+    python -m bench.log [--mebibytes 384] [--rounds 5] [--directory DIR] [--without-kafka] [--json]
+
+Hypothesis: durable appending to the embedded log reaches at least 0.8 of what the disk gives to one file that is written and
+flushed (fdatasync) in batches of the size that the log itself came to. Kafka acknowledges from memory (its durability is
+replication), so that its ratio to a flushed file says little; it stands here for comparison. Rounds alternate between the raw
+file and the log and each row shows the median of both and of their ratios round by round, since a shared disk changes its mind.
+Reading is from the page cache, against pread of the raw file: the log's share of the processor, not of the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.report import emit
+from services.backbone.distributed.kafka_log import KafkaLog
+from services.backbone.embedded.log import EmbeddedLog
+from services.backbone.ports import Log, Outgoing
+from services.contracts.topics import Topic
+
+MIB = 1024 * 1024
+GOAL = 0.8
+
+
+@dataclass(frozen=True)
+class Load:
+    """Records of one size, appended by as many callers as an installation has cameras, or so."""
+
+    record_bytes: int
+    callers: int
+
+
+LOADS = (Load(128 * 1024, 64), Load(4 * MIB, 8))
+
+
+class FlushCount:
+    """How often this process flushed file data while installed."""
+
+    def __init__(self) -> None:
+        self.flushes = 0
+        self._real: Callable[[Any], None] = os.fdatasync
+
+    def _flush(self, file: Any) -> None:
+        self.flushes += 1
+        self._real(file)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        os.fdatasync = self._flush  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            os.fdatasync = self._real  # type: ignore[assignment]
+
+
+def write_raw(path: Path, value: bytes, count: int, batch: int) -> float:
+    """Write ``count`` values to a new file, ``batch`` at a time, each batch flushed; seconds."""
+    file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+    began = time.perf_counter()
+    for first in range(0, count, batch):
+        pending = [value] * min(batch, count - first)
+        os.pwritev(file, pending, first * len(value))
+        os.fdatasync(file)
+    took_s = time.perf_counter() - began
+    os.close(file)
+    return took_s
+
+
+def read_raw(path: Path, size: int) -> float:
+    file = os.open(path, os.O_RDONLY)
+    began = time.perf_counter()
+    position = 0
+    while value := os.pread(file, size, position):
+        position += len(value)
+    took_s = time.perf_counter() - began
+    os.close(file)
+    return took_s
+
+
+async def write_log(log: Log, topic: Topic, value: bytes, count: int, callers: int) -> float:
+    """Append ``count`` values by ``callers`` at once, each waiting for its acknowledgement before it goes on; seconds."""
+    numbers = iter(range(count))
+
+    async def caller(key: str) -> None:
+        for _ in numbers:
+            await log.append([Outgoing(topic.name, key, value)])
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller(f"camera-{index}") for index in range(callers)))
+    return time.perf_counter() - began
+
+
+async def read_log(log: Log, topic: Topic, count: int) -> float:
+    async with log.consumer([topic.name], group=None) as reader:
+        began = time.perf_counter()
+        got = 0
+        while got < count:
+            got += len(await reader.poll(timeout_s=5.0))
+        return time.perf_counter() - began
+
+
+async def measure(
+    log: Log, adapter: str, load: Load, total_bytes: int, rounds: int, folder: Path
+) -> list[dict[str, Any]]:
+    value, count = os.urandom(load.record_bytes), max(total_bytes // load.record_bytes, load.callers)
+    size_mb = count * load.record_bytes / 1e6
+    raw = folder / "raw"
+    figures: dict[str, list[tuple[float, float]]] = {"append": [], "read": []}
+    batches: list[int] = []
+    for turn in range(rounds + 1):
+        topic = Topic(f"bench-{load.record_bytes}-{turn}-{time.time_ns()}", "camera_id", "of a bench", 12, 3_600_000)
+        await log.ensure([topic])
+        flushes = FlushCount()
+        with flushes.installed():
+            took_s = await write_log(log, topic, value, count, load.callers)
+        # Kafka flushes when it likes: it is compared with the batches in which its callers wait.
+        batch = max(1, round(count / flushes.flushes)) if flushes.flushes else max(1, load.callers // 2)
+        raw_s = await asyncio.to_thread(write_raw, raw, value, count, batch)
+        read_s, raw_read_s = (
+            await read_log(log, topic, count),
+            await asyncio.to_thread(read_raw, raw, load.record_bytes),
+        )
+        raw.unlink()
+        if isinstance(log, EmbeddedLog):
+            await log.trim({partition: count for partition in await _partitions(log, topic)})
+        if turn:  # the first is a warm-up
+            figures["append"].append((size_mb / took_s, size_mb / raw_s))
+            figures["read"].append((size_mb / read_s, size_mb / raw_read_s))
+            batches.append(batch)
+    return [
+        {
+            "adapter": adapter, "record_kib": load.record_bytes // 1024, "callers": load.callers, "what": what,
+            "mb_per_s": statistics.median(own for own, _ in pairs),
+            "raw_mb_per_s": statistics.median(raw for _, raw in pairs),
+            "ratio": statistics.median(own / raw for own, raw in pairs),
+            "raw_batch_records": statistics.median(batches),
+        }
+        for what, pairs in figures.items()
+    ]  # fmt: skip
+
+
+async def _partitions(log: EmbeddedLog, topic: Topic) -> list[Any]:
+    async with log.consumer([topic.name], group=None) as reader:
+        return sorted(reader.assignment())
+
+
+@contextlib.asynccontextmanager
+async def embedded(folder: Path) -> AsyncIterator[Log]:
+    log = await EmbeddedLog.open(folder / "log")
+    yield log
+    await log.close()
+
+
+@contextlib.asynccontextmanager
+async def kafka() -> AsyncIterator[Log]:
+    from deploy.local.servers import KafkaServer
+
+    with KafkaServer() as server:
+        log = KafkaLog(server.address, append_timeout_s=30.0)
+        yield log
+        await log.close()
+
+
+async def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="kanhu-bench-log-", dir=arguments.directory) as name:
+        folder = Path(name)
+        adapters: Mapping[str, Callable[[], contextlib.AbstractAsyncContextManager[Log]]]
+        adapters = {"embedded": partial(embedded, folder)}
+        if not arguments.without_kafka:
+            adapters["kafka"] = kafka
+        for adapter, opened in adapters.items():
+            async with opened() as log:
+                for load in LOADS:
+                    rows += await measure(log, adapter, load, arguments.mebibytes * MIB, arguments.rounds, folder)
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.log", description=__doc__.splitlines()[0])
+    parser.add_argument("--mebibytes", type=int, default=384, help="appended per round and record size")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--directory", help="on the disk to measure; default: the temporary directory")
+    parser.add_argument("--without-kafka", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    rows = asyncio.run(run(arguments))
+    emit("log", rows, as_json=arguments.json, notes=[f"goal: ratio of embedded append >= {GOAL}"])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
