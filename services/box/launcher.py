@@ -41,6 +41,7 @@ def run_box(wishes: Wishes, terminal: Terminal | None = None) -> int:
     installation.camera_names(wishes.cameras)
     installation.prepare_directory(wishes.data)
     with installation.only_box(wishes.data):
+        installation.forget_state(wishes.data)  # of a box that was killed
         settings = _settle(wishes, terminal)
         return asyncio.run(Box(wishes.data, settings, terminal).run())
 

@@ -15,11 +15,12 @@ from services.console.core.coverage_bar import BarSpan, GapRow, coverage_bar, se
 from services.console.core.live_board import LiveBoard
 from services.contracts.entity import CameraConfig
 from services.contracts.source_url import parse_source_url, redact_url
-from services.contracts.time import Span
+from services.contracts.time import NS_PER_S, Span
 
 Document = dict[str, Any]
+_FRESH_NS = 3 * NS_PER_S
 #: A camera that said nothing this long is not known to be streaming, whatever it said last.
-_SILENT_NS = 150 * 1_000_000_000
+_SILENT_NS = 150 * NS_PER_S
 _STATES = {
     "kanhu.status.camera": "cameras",
     "kanhu.status.watch": "watches",
@@ -57,6 +58,8 @@ class Views:
         if board is not None and board.watch is not None and board.watch.to_ns >= int(watch.get("to_ns", 0)):
             watch = board.watch.model_dump(mode="json")
         state = said.get("state", "connecting")
+        if state == "connecting" and board is not None and board.live and now_ns - board.until_ns < _FRESH_NS:
+            state = "streaming"  # its footage arrives: that says more than a status that was missed
         if state == "streaming" and now_ns - said_ns > _SILENT_NS and not (board and board.live):
             state, said = "unknown", {**said, "detail": "the agent has said nothing for a while"}
         picture = board.picture if board is not None else None

@@ -1,0 +1,119 @@
+"""What a newcomer sees: two rooms with pictures, an incident as it happens, the record growing, a form that explains itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from services.simulation.drawn_room import FRAMES_PER_S, DrawnRoom
+from tests.e2e.conftest import BoxUnderTest
+from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Eight seconds of a drawn room as a video file."""
+    path = tmp_path / "film.mp4"
+    room = DrawnRoom("film", 4)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FRAMES_PER_S, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = room.width_px, room.height_px, "yuv420p"
+        stream.codec_context.gop_size = FRAMES_PER_S
+        for index in range(8 * FRAMES_PER_S):
+            picture = av.VideoFrame.from_ndarray(room.frame(index / FRAMES_PER_S), format="rgb24")
+            picture.pts, picture.time_base = index, Fraction(1, FRAMES_PER_S)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def open_page(browser: Browser, box: BoxUnderTest) -> tuple[Page, list[str]]:
+    """The page in English, and whatever the browser complains about (a broken policy, a script error)."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000}, locale="en-GB")
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
+    page.goto(box.url)
+    return page, complaints
+
+
+def recorded_s(page: Page, camera: str) -> float:
+    shown = page.locator(f'[data-camera="{camera}"] .bar').get_attribute("data-recorded-s")
+    return float(shown or 0)
+
+
+def test_a_newcomer_sees_the_main_job_run(box: BoxUnderTest, browser: Browser, tmp_path: Path) -> None:
+    box.wait_ready()
+    page, complaints = open_page(browser, box)
+    for camera in ("playroom", "nap-room"):
+        card = page.locator(f'[data-camera="{camera}"]')
+        expect(card.locator(".badge")).to_have_text("recording", timeout=30_000)
+        expect(card.locator("img.picture")).to_be_visible(timeout=30_000)
+        assert card.locator("img.picture").evaluate("image => image.naturalWidth") == 640
+    expect(page.locator(".note")).to_contain_text("knows only drawn figures")
+
+    # Told by the stream, without a reload, while it lasts.
+    incident = page.locator('.incident[data-kind="I-12"]').first
+    expect(incident).to_be_visible(timeout=60_000)
+    expect(incident).to_contain_text("Person in an armed zone")
+    expect(incident).to_contain_text("zone floor")
+    expect(incident.locator("img.snapshot")).to_be_visible(timeout=20_000)
+
+    before = recorded_s(page, "playroom")
+    assert before > 0
+    wait_until(lambda: recorded_s(page, "playroom") > before + 2, seconds=30, what="the record to grow on the page")
+    expect(page.locator('[data-sensor="playroom-door"] .reading')).to_have_text("shut", timeout=40_000)
+    expect(page.locator('[data-sensor="playroom-thermometer"] .reading')).to_contain_text("°C")
+    expect(page.locator('[data-camera="playroom"] .watch')).to_contain_text("watched by drawn-person", timeout=30_000)
+    page.screenshot(path=str(tmp_path / "console.png"), full_page=True)
+
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator('[data-camera="playroom"] .badge')).to_have_text("录像中")
+    assert complaints == []
+    with sqlite3.connect(box.data / "catalog.db") as catalog:
+        entered = catalog.execute("SELECT DISTINCT action, reason FROM audit_entry").fetchall()
+    assert {"live-picture", "incident-snapshot"} <= {action for action, _ in entered}  # I6
+    assert {reason for _, reason in entered} == {"on-site duty room"}
+
+
+def test_the_form_enrols_a_camera_and_says_what_is_wrong_in_place(
+    box: BoxUnderTest, browser: Browser, film: Path
+) -> None:
+    box.wait_ready()
+    page, complaints = open_page(browser, box)
+    form = page.locator("form.enrol")
+
+    def fill(name: str, url: str) -> None:
+        form.locator('input[name="camera_id"]').fill(name)
+        form.locator('input[name="url"]').fill(url)
+        form.get_by_role("button", name="Enrol").click()
+
+    fill("", "rtsp://10.0.0.9/")
+    expect(form.locator("#fault-camera_id")).to_have_text("fill this in")
+    fill("gate", "http://admin:hunter2@10.0.0.9/")
+    expect(form.locator("#fault-url")).to_contain_text("rtsp://HOST/PATH")
+    expect(form.locator("#fault-camera_id")).to_be_empty()
+    assert "hunter2" not in form.locator("#fault-url").inner_text()
+    fill("playroom", f"file:{film}")
+    expect(form.locator("#fault-camera_id")).to_contain_text("already")
+    fill("gate", "file:/nowhere/film.mp4")
+    expect(form.locator("#fault-url")).to_contain_text("there is no file")
+
+    fill("gate", f"file:{film}?loop=1")
+    expect(form.locator(".outcome")).to_contain_text("Enrolled")
+    card = page.locator('[data-camera="gate"]')
+    expect(card.locator(".badge")).to_have_text("recording", timeout=30_000)
+    expect(card.locator("img.picture")).to_be_visible(timeout=30_000)
+
+    card.hover()
+    card.get_by_role("button", name="Remove").click()
+    card.get_by_role("button", name="Remove?").click()
+    expect(card).to_have_count(0, timeout=20_000)
+    assert complaints == []
