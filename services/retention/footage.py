@@ -1,0 +1,68 @@
+"""Finding footage again: what is on record of a camera, segments and gaps in order of time.
+
+Belongs here: reading ledger and gaps. Does not belong here: writing files (``export.py``), judging (``check.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from services.backbone.catalog_schema import gap, segment
+from services.backbone.ports import Catalog, Transaction
+from services.contracts.time import format_rfc3339
+
+Row = dict[str, Any]
+
+
+async def list_footage(
+    catalog: Catalog, *, camera_id: str | None = None, from_ns: int | None = None, to_ns: int | None = None,
+    stream: str = "record",
+) -> list[Row]:  # fmt: skip
+    """Segments and gaps that overlap ``[from_ns, to_ns)``, per camera in order of time; see :func:`as_row`."""
+    async with catalog.snapshot() as tx:
+        segments = await segments_between(tx, camera_id, from_ns, to_ns, stream)
+        gaps = await _gaps_between(tx, camera_id, from_ns, to_ns, stream)
+    rows = [as_row("segment", row) for row in segments] + [as_row("gap", row) for row in gaps]
+    return sorted(rows, key=lambda row: (row["camera_id"], row["start_ns"], row["kind"] == "segment"))
+
+
+def as_row(kind: str, row: Mapping[Any, Any]) -> Row:
+    """A catalog row as a JSON object: its columns, ``kind``, ``start`` and ``end`` as RFC 3339 (``end`` null: it lasts)."""
+    end_ns = row["end_ns"]
+    shown = {
+        "kind": kind, "camera_id": row["camera_id"], "stream": row["stream"], "start": format_rfc3339(row["start_ns"]),
+        "end": None if end_ns is None else format_rfc3339(end_ns),
+    }  # fmt: skip
+    return {**shown, **row}
+
+
+async def segments_between(
+    tx: Transaction, camera_id: str | None, from_ns: int | None, to_ns: int | None, stream: str
+) -> list[Mapping[Any, Any]]:
+    """Ledger rows that overlap the range, in order of time."""
+    chosen = [segment.c.stream == stream]
+    if camera_id is not None:
+        chosen.append(segment.c.camera_id == camera_id)
+    if from_ns is not None:
+        chosen.append(segment.c.end_ns > from_ns)
+    if to_ns is not None:
+        chosen.append(segment.c.start_ns < to_ns)
+    order = (segment.c.camera_id, segment.c.start_ns, segment.c.run_id, segment.c.first_seq)
+    return [dict(row) for row in await tx.rows(select(segment).where(*chosen).order_by(*order))]
+
+
+async def _gaps_between(
+    tx: Transaction, camera_id: str | None, from_ns: int | None, to_ns: int | None, stream: str
+) -> list[Mapping[Any, Any]]:
+    chosen = [gap.c.stream == stream]
+    if camera_id is not None:
+        chosen.append(gap.c.camera_id == camera_id)
+    if from_ns is not None:
+        chosen.append(or_(gap.c.end_ns > from_ns, gap.c.end_ns.is_(None)))
+    if to_ns is not None:
+        chosen.append(gap.c.start_ns < to_ns)
+    rows = await tx.rows(select(gap).where(*chosen).order_by(gap.c.camera_id, gap.c.start_ns))
+    return [dict(row) for row in rows]
