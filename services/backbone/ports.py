@@ -126,6 +126,10 @@ class Log(Protocol):
         """
         ...
 
+    async def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        """What a group has committed, per partition, without joining it. Partitions it never saw may be absent."""
+        ...
+
     async def close(self) -> None: ...
 
 

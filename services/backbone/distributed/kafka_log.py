@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Literal
 
 from aiokafka import AIOKafkaConsumer
@@ -19,7 +19,7 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 from services.backbone.distributed.kafka_log_appender import FRAMED_RECORD_BYTES, KafkaAppender
 from services.backbone.distributed.kafka_log_consumer import KafkaConsumer, KafkaConsumerPlan
 from services.backbone.distributed.kafka_log_errors import translated
-from services.backbone.ports import OnPartitions, Outgoing, Position
+from services.backbone.ports import OnPartitions, Outgoing, Position, TopicPartition
 from services.backbone.record_rules import check_record
 from services.contracts.errors import Rejected, Transient
 from services.contracts.topics import Topic
@@ -97,6 +97,12 @@ class KafkaLog:
         finally:
             await consumer.close()
             self._consumers.discard(consumer)
+
+    async def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        self._require_open()
+        async with self._admin(f"reading the offsets of group {group}") as admin:
+            found = await admin.list_consumer_group_offsets(group)
+        return {TopicPartition(at.topic, at.partition): said.offset for at, said in found.items() if said.offset >= 0}
 
     async def close(self) -> None:
         if self._closed:

@@ -27,7 +27,7 @@ from prometheus_client import Counter
 from services.backbone.embedded.log_appender import Appender, space_used
 from services.backbone.embedded.log_clock import AgeClock, LogTime
 from services.backbone.embedded.log_consumer import ConsumerPlan, EmbeddedConsumer
-from services.backbone.embedded.log_groups import Membership
+from services.backbone.embedded.log_groups import Membership, committed_offsets
 from services.backbone.embedded.log_housekeeping import Housekeeping
 from services.backbone.embedded.log_index import IndexWriter
 from services.backbone.embedded.log_reader import DamagedRecord, Reader
@@ -190,6 +190,10 @@ class EmbeddedLog:
         with contextlib.suppress(asyncio.CancelledError):
             await self._keeper
         await asyncio.to_thread(self._close_files)
+
+    async def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        found = await self._index.run(partial(committed_offsets, group=group), durable=False)
+        return {TopicPartition(*place): offset for place, offset in found.items()}
 
     async def usage_bytes(self) -> int:
         """Bytes in value files and in used pages of the database: what the limit limits."""

@@ -66,6 +66,16 @@ def share_out(
     return shares
 
 
+def committed_offsets(tx: sqlite3.Connection, group: str) -> dict[tuple[str, int], int]:
+    """What a group has committed, by topic and partition."""
+    rows = tx.execute(
+        "SELECT topic.name, part.partition, claim.next_offset FROM claim JOIN consumer_group USING (group_id) "
+        "JOIN part USING (part_id) JOIN topic USING (topic_id) WHERE consumer_group.name = ?",
+        (group,),
+    )
+    return {(name, partition): offset for name, partition, offset in rows}
+
+
 class Membership:
     """One member of one group. Every method runs inside a writing transaction."""
 
