@@ -99,6 +99,15 @@ def test_a_second_signal_leaves_at_once(start: Start, box: str, number: signal.S
     assert service.ended() == 128 + number
 
 
+def test_one_request_that_arrives_as_two_signals_still_drains(start: Start, box: str) -> None:
+    service = start("obey", "--data", box)
+    service.until("running")
+    service.process.send_signal(signal.SIGINT)
+    service.process.send_signal(signal.SIGTERM)
+    assert service.ended() == 0
+    assert "drained" in service.text
+
+
 def test_the_endpoint_tells_health_readiness_and_metrics(start: Start, box: str) -> None:
     service = start("obey", "--data", box)
     service.until("running ['door']")
