@@ -214,9 +214,23 @@ def _window(stride: int, pixels: float) -> int:
 def _sums(graph: _Graph, moments: str, stride: int, window: tuple[int, int]) -> list[str]:
     """The five moments summed over (height, width) squares around the centre of each cell: five of (1, 1, rows, columns)."""
     step = stride // CELL
-    pads = [(side - step) // 2 for side in window]
+    rows, columns = ((side - step) // 2 for side in window)
+    # One direction after the other: a window of 40 x 40 costs 80 additions instead of 1600.
+    high = graph.add(
+        "AveragePool",
+        moments,
+        kernel_shape=[window[0], 1],
+        strides=[step, 1],
+        pads=[rows, 0, rows, 0],
+        count_include_pad=1,
+    )
     pooled = graph.add(
-        "AveragePool", moments, kernel_shape=list(window), strides=[step, step], pads=pads + pads, count_include_pad=1
+        "AveragePool",
+        high,
+        kernel_shape=[1, window[1]],
+        strides=[1, step],
+        pads=[0, columns, 0, columns],
+        count_include_pad=1,
     )
     total = graph.add("Mul", pooled, graph.constant(float(window[0] * window[1])))
     axes = graph.constant(np.array([1], np.int64))
