@@ -79,6 +79,11 @@ def nal_type(nal: Nal) -> int:
     return (nal[0] >> 1) & 0x3F
 
 
+def is_base_layer(nal: Nal) -> bool:
+    """``nuh_layer_id`` 0. Sets of other layers (MV-HEVC, SHVC) have ids and a syntax of their own."""
+    return nal[0] & 1 == 0 and len(nal) > 1 and nal[1] < 8
+
+
 def is_slice(nal: Nal) -> bool:
     """A coded slice segment (VCL, types 0 to 31)."""
     return nal[0] & 0x40 == 0

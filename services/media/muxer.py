@@ -25,13 +25,17 @@ from services.media import h264, h265
 from services.media.access_unit import AccessUnit, VideoCodec
 from services.media.chain import Sign
 from services.media.cmaf_writer import build_init
-from services.media.nal import Nal, sample_size
+from services.media.nal import MAX_NALS, Nal, sample_size
 from services.media.parameter_sets import ParameterSets, TrackConfig
 from services.media.run_writer import MAX_CHUNK_BYTES, RunWriter
 from services.media.timestamps import DerivedTimes, GivenTimes, JumpDetector, Placed, Placer
 
 MAX_CHUNK_MS: Final = 500
-MAX_UNIT_BYTES: Final = MAX_CHUNK_BYTES - 64 * 1024
+MAX_UNIT_BYTES: Final = MAX_CHUNK_BYTES - 512 * 1024
+#: NAL units without a picture that wait for one.
+MAX_LOOSE_BYTES: Final = 256 * 1024
+#: So that a sample made of both can be split again.
+_MAX_UNIT_NALS: Final = MAX_NALS // 2
 #: A run that follows a jump never begins before the end of the one before it by jitter or drift; further back it is believed.
 _MAX_OVERLAP_NS: Final = 2 * NS_PER_S
 #: Nothing is known about the clock.
@@ -121,16 +125,18 @@ class RunMuxer:
     def push(self, unit: AccessUnit, clock: ClockSample = UNKNOWN_CLOCK) -> list[MediaRecord]:
         """Take the next access unit. ``Corrupt`` when it is too large to be carried; the stream goes on without it."""
         self.counters.units += 1
-        size = sample_size(unit.nals) + self._loose_bytes
-        if size > MAX_UNIT_BYTES:
+        size = sample_size(unit.nals)
+        if size > MAX_UNIT_BYTES or len(unit.nals) > _MAX_UNIT_NALS:
             self.counters.refused_units += 1
             raise Corrupt(
-                f"access unit of {size} bytes is too large (limit {MAX_UNIT_BYTES}); lower the camera's bit rate"
+                f"access unit of {size} bytes in {len(unit.nals)} NAL units is too large "
+                f"(limits: {MAX_UNIT_BYTES}, {_MAX_UNIT_NALS}); lower the camera's bit rate"
             )
         self._in_band |= self._sets.update(unit.nals)
         self.counters.unreadable_parameter_sets = self._sets.unreadable
         if not any(map(self._is_slice, unit.nals)):
             return self._keep_for_next(unit, size)
+        size += self._loose_bytes
         nals = unit.nals
         if self._loose:
             nals, self._loose, self._loose_bytes = (*self._loose, *nals), [], 0
@@ -150,14 +156,20 @@ class RunMuxer:
         if self._open is not None:
             self._end(self._open, cause, detail, None, out)
             self._open = None
+        elif self._loose:
+            self.counters.skipped_units += 1
+            self.counters.skipped_bytes += self._loose_bytes
         self._loose, self._loose_bytes = [], 0
         self._since, self._since_detail = cause, detail
         return out
 
     def _keep_for_next(self, unit: AccessUnit, size: int) -> list[MediaRecord]:
         """NAL units without a picture (a lone SEI, parameter sets sent apart) go in front of the next picture's."""
+        if self._loose_bytes + size > MAX_LOOSE_BYTES or len(self._loose) + len(unit.nals) > _MAX_UNIT_NALS:
+            self.counters.refused_units += 1
+            raise Corrupt(f"more than {MAX_LOOSE_BYTES} bytes without a picture; the camera's stream is damaged")
         self._loose += unit.nals
-        self._loose_bytes = size
+        self._loose_bytes += size
         return []
 
     def _begin(self, unit: AccessUnit, clock: ClockSample, out: list[MediaRecord]) -> bool:

@@ -35,7 +35,7 @@ def split(unit: bytes | memoryview, length_size: int | None) -> tuple[Nal, ...]:
 
 def split_annex_b(unit: bytes | memoryview) -> tuple[Nal, ...]:
     """Split a byte stream (H.264 annex B). ``Corrupt`` when something other than zeros stands before the first start code."""
-    octets = unit if isinstance(unit, bytes) else bytes(unit)
+    octets = _as_bytes(unit)
     find = octets.find
     at = find(_START_CODE)
     if at < 0 or octets[:at].strip(b"\0"):
@@ -57,6 +57,14 @@ def split_annex_b(unit: bytes | memoryview) -> tuple[Nal, ...]:
                 raise Corrupt(f"access unit holds more than {MAX_NALS} NAL units")
         if at < 0:
             return tuple(nals)
+
+
+def _as_bytes(unit: bytes | memoryview) -> bytes:
+    """The same octets as ``bytes``; copied only when they are a part of something else."""
+    if isinstance(unit, bytes):
+        return unit
+    whole = unit.obj
+    return whole if isinstance(whole, bytes) and len(whole) == unit.nbytes and unit.c_contiguous else bytes(unit)
 
 
 def split_length_prefixed(unit: bytes | memoryview, length_size: int) -> tuple[Nal, ...]:

@@ -74,7 +74,7 @@ class ParameterSets:
                     self._take(nal, nal[0] & 0x1F)
         else:
             for nal in nals:
-                if (nal[0] >> 1) & 0x3F in _H265_SETS:
+                if (nal[0] >> 1) & 0x3F in _H265_SETS and h265.is_base_layer(nal):
                     found = True
                     self._take(nal, (nal[0] >> 1) & 0x3F)
         return found

@@ -138,7 +138,7 @@ class GivenTimes:
 class DerivedTimes:
     """Derives decoding times from presentation times: the n-th is the (n - D)-th smallest, D the reordering depth.
 
-    With D = 0 both are the same and nothing is held back. Otherwise the first few units (at most half a second) are held
+    With D = 0 both are the same and nothing is held back. Otherwise the first few units (a quarter of a second) are held
     until the frame interval, and with it the start, is known; from then on each is placed as it comes. Where the stream
     does not state D, the units held at the start show it, and it grows when later ones show more.
     """
@@ -151,9 +151,9 @@ class DerivedTimes:
     def __init__(self, timescale: int, reorder_frames: int | None, reorder_bound: int) -> None:
         self._adaptive = reorder_frames is None
         self._depth = reorder_frames or 0
-        expected = min(reorder_bound, 4) if reorder_frames is None else reorder_frames
+        expected = min(reorder_bound, 3) if reorder_frames is None else reorder_frames
         self._hold = min(_MAX_HELD_UNITS, 2 * expected + 2) if expected else 0
-        self._hold_ticks = timescale // 2
+        self._hold_ticks = timescale // 4
         self._held: list[AccessUnit] = []
         self._window: list[int] = []
         self._origin = 0

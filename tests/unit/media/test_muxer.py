@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -305,6 +306,37 @@ def test_too_large_an_access_unit_is_refused_and_the_stream_goes_on() -> None:
     records += machine.flush("camera")
     check(records, stream[:3] + stream[4:])
     assert machine.counters.refused_units == 1
+
+
+def test_a_flood_without_pictures_is_refused_and_does_not_stop_the_stream() -> None:
+    stream = m.units(4)
+    machine = m.muxer()
+    records = [record for each in stream[:2] for record in machine.push(each)]
+    sei = AccessUnit((b"\x06" + bytes(range(1, 256)) * 400,), 7200, 7200, m.START_NS, False)
+    refused = 0
+    for _ in range(10):
+        try:
+            assert machine.push(sei) == []
+        except Corrupt as error:
+            assert "without a picture" in str(error)
+            refused += 1
+    records += [record for each in stream[2:] for record in machine.push(each)]
+    records += machine.flush("camera")
+    assert refused == machine.counters.refused_units == 8
+    kept = AccessUnit((*sei.nals, *sei.nals), 0, 0, 0, False)
+    check(records, [*stream[:2], kept, *stream[2:]])
+
+
+def test_more_nal_units_than_can_be_split_again_are_refused() -> None:
+    stream = m.units(4)
+    machine = m.muxer()
+    records = [record for each in stream[:2] for record in machine.push(each)]
+    for nals in ((b"\x06a",) * 5000, (b"\x06a",) * 4096, (b"\x06a",), (b"\x41\x9a",) * 5000):
+        with suppress(Corrupt):
+            machine.push(AccessUnit(nals, 7200, 7200, m.START_NS, False))
+    records += [record for each in stream[2:] for record in machine.push(each)]
+    check(records + machine.flush("camera"), [*stream[:2], AccessUnit((b"\x06a",) * 4096, 0, 0, 0, False), *stream[2:]])
+    assert machine.counters.refused_units == 3
 
 
 def test_large_pictures_close_chunks_early() -> None:

@@ -105,6 +105,14 @@ def test_splitting_copies_nothing() -> None:
     assert isinstance(found, memoryview) and found.obj is octets
 
 
+def test_a_view_of_a_whole_packet_is_not_copied_either() -> None:
+    octets = nal.join_annex_b([b"\x65" + b"a" * 1000, b"\x41b"])
+    first, _ = nal.split(memoryview(octets), None)
+    assert isinstance(first, memoryview) and first.obj is octets
+    assert list(nal.split(memoryview(octets)[:-6], None)) == [b"\x65" + b"a" * 1000]
+    assert list(nal.split(memoryview(bytearray(octets)), None)) == [b"\x65" + b"a" * 1000, b"\x41b"]
+
+
 def test_sample_size_counts_what_is_joined() -> None:
     nals = [b"a", b"bc" * 300]
     assert nal.sample_size(nals) == len(nal.join_length_prefixed(nals))

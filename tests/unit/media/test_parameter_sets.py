@@ -187,6 +187,16 @@ def test_sets_in_force_describe_the_track() -> None:
     assert changed is not None and (changed.width, changed.height) == (1280, 720)
 
 
+def test_sets_of_other_layers_do_not_come_into_force() -> None:
+    sets = ParameterSets("h265")
+    sets.update(m.SETS_H265)
+    idr = m.unit(0, codec="h265", sync=True)
+    before = sets.track_for(idr, in_band=True)
+    other_layer = bytes((m.SPS_H265[0], m.SPS_H265[1] | 8)) + bytes.fromhex(H265["main 10"][0])[2:]
+    assert not sets.update((other_layer, bytes((m.SPS_H265[0],))))
+    assert sets.track_for(idr, in_band=True) == before and sets.unreadable == 0
+
+
 def test_unreadable_sets_do_not_come_into_force() -> None:
     sets = ParameterSets("h264")
     sets.update((*m.SETS_H264, b"\x67\x64", b"\x68", b"\x67" + bytes(70_000)))
