@@ -22,7 +22,7 @@ def streaming(box: BoxUnderTest) -> bool:
     return len(cameras) == 2 and all(camera["state"] == "streaming" for camera in cameras)
 
 
-def test_ctrl_c_drains_and_leaves_nothing_half_written(box: BoxUnderTest) -> None:
+def test_ctrl_c_drains_and_leaves_nothing_half_written(box: BoxUnderTest, tmp_path: Path) -> None:
     box.wait_ready()
     wait_until(lambda: streaming(box), seconds=40, what=f"both rooms to stream; {box.logs()}")
     pids = box.children()
@@ -37,6 +37,21 @@ def test_ctrl_c_drains_and_leaves_nothing_half_written(box: BoxUnderTest) -> Non
     with sqlite3.connect(box.data / "catalog.db") as catalog:
         kept = catalog.execute("SELECT DISTINCT camera_id FROM segment").fetchall()
     assert sorted(kept) == [("nap-room",), ("playroom",)]
+    judge_footage(box, tmp_path)
+
+
+def judge_footage(box: BoxUnderTest, tmp_path: Path) -> None:
+    """What was stored is authentic by itself, and one changed bit of it is named."""
+    stored = [path for path in (box.data / "objects").rglob("*.mp4") if path.stat().st_size]
+    assert len(stored) == 2
+    for path in stored:
+        assert box.kanhu("evidence", "verify", str(path)).returncode == 0
+    octets = bytearray(stored[0].read_bytes())
+    octets[len(octets) // 2] ^= 1
+    (tmp_path / "changed.mp4").write_bytes(octets)
+    judged = box.kanhu("evidence", "verify", str(tmp_path / "changed.mp4"))
+    assert judged.returncode == 1
+    assert judged.stdout.startswith("edit: ")
 
 
 def test_a_second_ctrl_c_leaves_at_once(box: BoxUnderTest) -> None:
