@@ -195,11 +195,28 @@ async def test_preparing_leaves_alone_what_a_living_process_writes(root: Path) -
     assert not leftover.exists()
 
 
-async def test_two_processes_agree_on_one_version(root: Path) -> None:
-    stores = [await prepared(root, SimulatedClock()) for _ in range(3)]
-    stored = await asyncio.gather(*(put(store, KEY, BODY) for store in stores for _ in range(5)))
-    assert len({each.version_id for each in stored}) == 1
-    assert len(files_of(root)) == 1
+async def test_writers_that_meet_agree_on_one_version(root: Path) -> None:
+    stores = [await prepared(root, SimulatedClock()) for _ in range(4)]
+    for number in range(40):
+        key = f"demo/door/{number}.mp4"
+        stored = await asyncio.gather(*(put(store, key, b"small") for store in stores for _ in range(3)))
+        assert len({each.version_id for each in stored}) == 1
+    assert len(files_of(root)) == 40
+
+
+async def test_changes_that_meet_are_all_made(root: Path) -> None:
+    stores = [await prepared(root, SimulatedClock()) for _ in range(4)]
+    for number in range(20):
+        key, until_ns = f"demo/door/{number}.mp4", 2**62 + number
+        stored = await put(stores[0], key, b"small")
+        await asyncio.gather(
+            stores[0].set_legal_hold(key, stored.version_id, True),
+            stores[1].extend_retention(key, stored.version_id, until_ns),
+            put(stores[2], key, b"small", until_ns=until_ns - 1),
+            read_all(stores[3], key, stored.version_id),
+        )
+        found = await stores[0].stat(key)
+        assert (found.legal_hold, found.retain_until_ns) == (True, until_ns)
 
 
 # A clock that jumps

@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,7 @@ _CONNECT_TIMEOUT_S = 3.0
 _ANSWER_TIMEOUT_S = 8.0
 _CONCURRENT = 8
 _DIGEST_HEADER = "x-amz-meta-kanhu-sha256"
+_ENDPOINT = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
@@ -66,6 +68,8 @@ class S3Store:
         region: str = "cn-north-1",
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> None:
+        if not _ENDPOINT.fullmatch(endpoint):
+            raise Rejected(f"{endpoint!r} is no endpoint of an object store; write HOST:PORT, without scheme and path")
         self._bucket = bucket
         self._pool = urllib3.PoolManager(
             maxsize=_CONCURRENT,
