@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-from av.bitstream import BitStreamFilterContext
 
 from services.ingest.sources import libav
 from services.ingest.sources.connection import SourceFailed, SourcePacket, StreamFormat
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 _RAW = frozenset({"h264", "hevc"})
 _RAW_TICKS_PER_S = 90_000
 _DEFAULT_RATE = Fraction(25)
-_MAX_RAW_BYTES = 512 * 1024 * 1024  # of a raw file that is scanned once for the order of its pictures
+_MAX_RAW_BYTES = 32 * 1024 * 1024  # of a raw file that is decoded once for the order of its pictures
+_MAX_UNTIMED = 32  # pictures at the beginning of a file without decoding times: no more than are ever reordered
 _LONGEST_HOLE_S = 10.0  # a hole in a file's timeline is lived through up to this; beyond, time starts anew
 
 
@@ -112,29 +112,39 @@ class FileConnection:
     def _one_pass(self) -> Iterator[tuple[CodedBytes, int, int, int, bool]]:
         """Payload, pts, dts, duration, sync of every picture of the file, in decoding order; times in our ticks."""
         usual = self._usual_duration()
-        index = 0
-        last_dts: int | None = None
         try:
-            for packet in self._container.demux(self._stream):
-                if not packet.size:
-                    continue
-                if self._raw_times is not None:
-                    pts, dts = self._raw_times.of(index)
-                else:
-                    pts, dts = self._placed(packet, last_dts, usual)
-                index += 1
+            packets = (packet for packet in self._container.demux(self._stream) if packet.size)
+            if self._raw_times is not None:
+                for index, packet in enumerate(packets):
+                    yield packet, *self._raw_times.of(index), usual, packet.is_keyframe
+                return
+            last_dts = None
+            for packet, dts in self._with_decoding_times(packets, usual):
+                if dts is None:
+                    dts = 0 if last_dts is None else last_dts + usual
                 last_dts = dts
-                duration = self._ticks(packet.duration) if packet.duration and self._raw_times is None else usual
-                yield packet, pts, dts, duration or usual, packet.is_keyframe
+                pts = self._ticks(packet.pts) if packet.pts is not None else dts
+                duration = self._ticks(packet.duration) if packet.duration else usual
+                yield packet, pts, dts, duration, packet.is_keyframe
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SourceFailed("unusable", f"{self._path.name} is damaged and cannot be read further") from error
 
-    def _placed(self, packet: av.Packet[Any], last_dts: int | None, usual: int) -> tuple[int, int]:
-        dts = self._ticks(packet.dts) if packet.dts is not None else None
-        pts = self._ticks(packet.pts) if packet.pts is not None else None
-        if dts is None:
-            dts = last_dts + usual if last_dts is not None else (pts or 0)
-        return (pts if pts is not None else dts), dts
+    def _with_decoding_times(
+        self, packets: Iterator[av.Packet[Any]], usual: int
+    ) -> Iterator[tuple[av.Packet[Any], int | None]]:
+        """Matroska tells no decoding times for its first reordered pictures: they are counted back from the first told."""
+        untimed: list[av.Packet[Any]] = []
+        for packet in packets:
+            if packet.dts is None and len(untimed) < _MAX_UNTIMED:
+                untimed.append(packet)
+                continue
+            dts = self._ticks(packet.dts) if packet.dts is not None else None
+            for back, early in enumerate(untimed):
+                yield early, None if dts is None else dts - (len(untimed) - back) * usual
+            untimed = []
+            yield packet, dts
+        for early in untimed:
+            yield early, None
 
     def _ticks(self, source_ticks: int) -> int:
         return source_ticks if self._scale == 1 else round(source_ticks * self._scale)
@@ -169,7 +179,8 @@ class _Pace:
 class _RawTimes:
     """Times for raw streams, which have none: steps of the frame rate, and the order of display from the bit stream.
 
-    The whole file is scanned once. Where libav cannot tell the order of display, it is taken to be that of decoding.
+    The whole file is decoded once for it, which no camera's stream ever is. Where that fails, or takes too long, the order
+    of display is taken to be that of decoding.
     """
 
     def __init__(self, path: Path, stream: VideoStream) -> None:
@@ -185,20 +196,22 @@ class _RawTimes:
         return (self._display[index] if index < len(self._display) else dts), dts
 
     def _scan(self, path: Path) -> list[int]:
-        shown: dict[int, int] = {}
+        """Presentation times by index in decoding order, or nothing when some picture cannot be decoded."""
+        shown: list[int | None] = []
         count = 0
         try:
             with av.open(str(path)) as container:
                 stream = container.streams.video[0]
-                ordering = BitStreamFilterContext(f"setts=dts=N*{self.step}:pts=NOPTS,dts2pts", in_stream=stream)
+                stream.thread_type = "NONE"
                 for packet in container.demux(stream):
-                    count += 1 if packet.size else 0
-                    for placed in ordering.filter(packet if packet.size else None):
-                        if placed.dts is not None and placed.pts is not None:
-                            shown[placed.dts // self.step] = placed.pts
+                    if packet.size:
+                        packet.pts = packet.dts = count
+                        count += 1
+                    shown += [frame.pts for frame in packet.decode()]
         except (av.FFmpegError, OSError, ValueError):
             return []
-        complete = len(shown) == count and all(index in shown for index in range(count))
-        if not complete or any(pts < index * self.step for index, pts in shown.items()):
+        place = {index: position for position, index in enumerate(shown)}
+        if place.keys() != set(range(count)):
             return []
-        return [shown[index] for index in range(count)]
+        depth = max((index - place[index] for index in range(count)), default=0)
+        return [(place[index] + depth) * self.step for index in range(count)]
