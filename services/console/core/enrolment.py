@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -37,16 +38,15 @@ class CameraForm(BaseModel):
 
 def camera_from(form: CameraForm) -> CameraConfig:
     """The camera that the form describes; credentials written into the URL are taken out of it."""
-    try:
-        address = parse_source_url(form.url)
-    except ValueError as error:
-        raise EnrolmentRefused([("url", redact_url(str(error)))]) from None
-    password = form.password.get_secret_value() if form.password is not None else (address.password or "")
     document: dict[str, Any] = {
-        "camera_id": form.camera_id, "title": form.title, "room_kind": form.room_kind,
-        "url": address.url if address.scheme in ("rtsp", "rtsps") else form.url,
-        "username": form.username or address.username or None, "password": password or None,
+        "camera_id": form.camera_id, "title": form.title, "room_kind": form.room_kind, "url": form.url,
+        "username": form.username or None, "password": form.password.get_secret_value() if form.password else None,
     }  # fmt: skip
+    with suppress(ValueError):  # a wrong URL is told below, together with whatever else is wrong
+        address = parse_source_url(form.url)
+        document["url"] = address.url if address.scheme in ("rtsp", "rtsps") else form.url
+        document["username"] = document["username"] or address.username
+        document["password"] = document["password"] or address.password
     if form.armed:
         document["zones"] = [{"name": "whole-picture", "kind": "armed", "polygon": WHOLE_PICTURE}]
     try:

@@ -57,3 +57,9 @@ def test_a_password_is_never_repeated(url: str) -> None:
     with pytest.raises(EnrolmentRefused) as refused:
         camera_from(form(url=url, password="hunter3"))
     assert "hunter" not in str(refused.value)
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(EnrolmentRefused) as refused:
+        camera_from(form(camera_id="Gate 1", url="http://10.0.0.9/", room_kind="castle"))
+    assert sorted(name for name, _ in refused.value.faults) == ["camera_id", "room_kind", "url"]

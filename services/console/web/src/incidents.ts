@@ -5,6 +5,8 @@ import { el, fill, keyed, show } from "./dom";
 import { ago, clock, date, length, measured, say, sayKind } from "./words";
 
 const SHOWN = 40;
+/** How long somebody stayed is the incident's own length, which counts on the page. */
+const TOLD_ALREADY = "dwell_s";
 
 interface Row {
   root: HTMLElement;
@@ -94,7 +96,7 @@ function updateRow(row: Row, incident: Incident, nowNs: number): void {
   fill(row.place, place.filter(Boolean).join(" · "));
   const lasted = ((incident.closed_ns ?? nowNs) - incident.opened_ns) / 1e9;
   const delay = (incident.raised_ns - incident.opened_ns) / 1e9;
-  const values = Object.entries(incident.evidence.measured).slice(0, 4).map(([name, value]) => el("span", "value", measured(name, value)));
+  const values = Object.entries(incident.evidence.measured).filter(([name]) => name !== TOLD_ALREADY).slice(0, 4).map(([name, value]) => el("span", "value", measured(name, value)));
   fill(
     row.values,
     el("span", open ? "value lasting" : "value", `${open ? say("open_now") : say("lasted")} ${length(lasted)}`),
