@@ -138,13 +138,13 @@ class GivenTimes:
 class DerivedTimes:
     """Derives decoding times from presentation times: the n-th is the (n - D)-th smallest, D the reordering depth.
 
-    With D = 0 both are the same and nothing is held back. Otherwise the first few units (a quarter of a second) are held
+    With D = 0 both are the same and nothing is held back. Otherwise the first few units are held
     until the frame interval, and with it the start, is known; from then on each is placed as it comes. Where the stream
     does not state D, the units held at the start show it, and it grows when later ones show more.
     """
 
     __slots__ = (
-        "_adaptive", "_depth", "_held", "_hold", "_hold_ticks", "_last", "_last_raw", "_origin", "_shift", "_window",
+        "_adaptive", "_depth", "_held", "_hold", "_hold_least", "_hold_ticks", "_last", "_last_raw", "_origin", "_shift", "_window",
         "repaired",
     )  # fmt: skip
 
@@ -153,6 +153,7 @@ class DerivedTimes:
         self._depth = reorder_frames or 0
         expected = min(reorder_bound, 3) if reorder_frames is None else reorder_frames
         self._hold = min(_MAX_HELD_UNITS, 2 * expected + 2) if expected else 0
+        self._hold_least = expected + 2  # fewer do not show the frame interval of a pyramid
         self._hold_ticks = timescale // 4
         self._held: list[AccessUnit] = []
         self._window: list[int] = []
@@ -166,7 +167,8 @@ class DerivedTimes:
         if self._hold:
             held = self._held
             held.append(unit)
-            if len(held) >= self._hold or abs(unit.pts - held[0].pts) >= self._hold_ticks:
+            enough = len(held) >= self._hold_least and abs(unit.pts - held[0].pts) >= self._hold_ticks
+            if enough or len(held) >= self._hold:
                 return self.drain()
             return []
         if self._last < 0:

@@ -175,3 +175,15 @@ def test_neighbours_on_a_timeline_share_their_boundary(steps: list[int], timesca
 
 def test_limits_round_down() -> None:
     assert ms_to_ticks(320, 30) == 9
+
+
+@pytest.mark.parametrize("frames_per_s", [8, 10, 12, 25, 30])
+@pytest.mark.parametrize(("depth", "bound"), [(2, 4), (None, 4)])
+def test_a_pyramid_of_any_rate_is_decoded_at_even_intervals_from_the_first_unit_on(
+    frames_per_s: int, depth: int | None, bound: int
+) -> None:
+    """Order of coming of a B-pyramid: 0 4 2 1 3 8 6 5 7 …; at 12 fps its second unit already lies a third of a second ahead."""
+    interval = 90_000 // frames_per_s
+    order = [0] + [base + step for base in range(0, 40, 4) for step in (4, 2, 1, 3)]
+    decoded = [dts for dts, _ in derive([number * interval for number in order], depth, bound=bound, timescale=90_000)]
+    assert [later - earlier for earlier, later in pairwise(decoded)] == [interval] * (len(order) - 1)
