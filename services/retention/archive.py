@@ -21,7 +21,7 @@ from services.contracts.cloud_event import CloudEvent, Payload, decode_event
 from services.contracts.dead_letter import DeadLetter, encode_dead_letter
 from services.contracts.errors import Corrupt, Rejected, Transient
 from services.contracts.topics import DEAD_LETTER, INCIDENT, SENSOR, STATUS
-from services.retention.archive_rows import apply_incident, apply_reading, apply_status
+from services.retention.archive_rows import apply_incident, apply_reading, apply_status, check_storable
 from services.retention.patience import Patience
 
 GROUP = "archive"
@@ -84,7 +84,9 @@ class Archive:
         readable: list[tuple[str, CloudEvent[Any]]] = []
         for record in records:
             try:
-                readable.append((record.topic, decode_event(record.value or b"", _PAYLOADS[record.topic])))
+                said = decode_event(record.value or b"", _PAYLOADS[record.topic])
+                check_storable(said)
+                readable.append((record.topic, said))
             except Corrupt as error:
                 await self._bury(record, str(error))
         async with self._catalog.transaction() as tx:

@@ -12,12 +12,25 @@ from sqlalchemy import select
 from services.backbone.catalog_schema import clock_sample, incident, sensor_reading, source_status
 from services.backbone.ports import Catalog, Transaction
 from services.contracts.cloud_event import CloudEvent
+from services.contracts.errors import Corrupt, Rejected
 from services.contracts.incident import Incident
 from services.contracts.sensor import DoorReading, HumidityReading, LockReading, TemperatureReading
 from services.contracts.status import AgentStatus, CameraStatus, ClockStatus, WatchStatus
 
 #: Ids of applied records remembered per incident; a replay reaches no further back.
 _REMEMBERED_IDS = 1000
+_BEYOND = 1 << 63
+
+
+def check_storable(said: CloudEvent[Any]) -> None:
+    """``Corrupt`` when a number is beyond what any catalog holds, or the time is no time."""
+    try:
+        instants = [("time", said.time_ns)]
+    except Rejected as error:
+        raise Corrupt(str(error)) from error
+    for name, value in [*instants, *said.data.model_dump().items()]:
+        if isinstance(value, int) and abs(value) >= _BEYOND:
+            raise Corrupt(f"{name} is {value}; no clock or counter shows that")
 
 
 async def apply_reading(tx: Transaction, catalog: Catalog, said: CloudEvent[Any]) -> None:
