@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 
-from services.backbone.ports import Log, Outgoing
+from services.backbone.ports import Delivered, Log, Outgoing, TopicPartition
 from services.contracts.errors import KanhuError
 from tests.harness.log_site import open_log
 
@@ -51,23 +50,24 @@ async def consume(log: Log, topic: str, group: str, commit_up_to: str) -> None:
 
 
 async def stall(log: Log, topic: str, group: str) -> None:
-    """Read one record; having been stopped for a while, try to commit it."""
-    async with log.consumer([topic], group=group) as consumer:
-        records = []
-        while not records:
-            records = await consumer.poll(max_records=1)
-        say("read", records[0].partition, records[0].offset)
-        awake = time.monotonic()
-        while time.monotonic() - awake < 1.0:
-            awake = time.monotonic()
-            await asyncio.sleep(0.2)
+    """Read one record and go on waiting; try to commit it when the partition is taken away."""
+    records: list[Delivered] = []
+
+    async def on_revoked(partitions: frozenset[TopicPartition]) -> None:
+        if not records:
+            return
+        record = records.pop()
         try:
-            while True:
-                await consumer.commit({records[0].topic_partition: records[0].offset + 1})
-                say("committed", records[0].partition, records[0].offset + 1)
-                await asyncio.sleep(0.1)
+            await consumer.commit({record.topic_partition: record.offset + 1})
+            say("committed", record.partition, record.offset + 1)
         except KanhuError as error:
             say("refused", type(error).__name__)
+
+    async with log.consumer([topic], group=group, on_revoked=on_revoked) as consumer:
+        while not records:
+            records += await consumer.poll(max_records=1)
+        assert len(records) == 1
+        say("read", records[0].partition, records[0].offset)
         await asyncio.Event().wait()
 
 

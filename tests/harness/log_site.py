@@ -138,7 +138,7 @@ class Child:
         )  # fmt: skip
         return cls(process)
 
-    async def line(self, begins: str, timeout_s: float = DEADLINE_S) -> str:
+    async def line(self, begins: str | tuple[str, ...], timeout_s: float = DEADLINE_S) -> str:
         """Read on until a line begins so; what was read is in ``told``."""
         assert self._process.stdout is not None
         async with asyncio.timeout(timeout_s):
