@@ -86,7 +86,7 @@ class CameraWorker:
         self._known: list[KnownPresence] = []
         self._heard_ns = around.clock.monotonic_ns()
         self._watch = _Watch()
-        self._without_run = 0
+        self._not_offered = 0
         self._bell = asyncio.Event()
         self._leaving = False
         self._task = asyncio.create_task(self._live(), name=f"camera {camera.camera_id}")
@@ -109,6 +109,11 @@ class CameraWorker:
             case RunEnd():
                 self._run_ended = record.run.run_id
         self._bell.set()
+
+    def pass_over(self, chunk: Chunk) -> None:
+        """Count a chunk that is too old to be worth judging."""
+        self._not_offered += 1
+        self._cover(chunk)
 
     def resume(self, known: Iterable[KnownPresence]) -> None:
         """Incidents of this camera that were announced before; taken up before the next frame."""
@@ -190,10 +195,10 @@ class CameraWorker:
     async def _analyse(self, chunk: Chunk) -> None:
         started = self._runs.get(chunk.run.run_id)
         if started is None:
-            self._without_run += 1
+            self._not_offered += 1
             return
         if not await self._ready_model():
-            self._without_run += 1
+            self._not_offered += 1
             return
         engine = self._need_engine()
         loop = asyncio.get_running_loop()
@@ -252,13 +257,16 @@ class CameraWorker:
 
     def _note(self, chunk: Chunk) -> None:
         self._heard_ns = self._around.clock.monotonic_ns()
+        self._cover(chunk)
+
+    def _cover(self, chunk: Chunk) -> None:
         watch = self._watch
         watch.from_ns = chunk.facts.start_ns if watch.from_ns is None else min(watch.from_ns, chunk.facts.start_ns)
         watch.to_ns = max(watch.to_ns, chunk.facts.end_ns)
 
     def _counts(self) -> tuple[int, int, int]:
         """(analysed frames, skipped chunks, undecodable chunks) since the worker began."""
-        skipped = self._backlog.skipped_chunks + self._without_run
+        skipped = self._backlog.skipped_chunks + self._not_offered
         if self._engine is None:
             return 0, skipped, 0
         tally = self._engine.decoder.tally

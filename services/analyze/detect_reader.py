@@ -2,6 +2,8 @@
 
 Offsets. The group's offset of a partition stays at the newest run-start of every live camera in it (they are repeated every few
 seconds), so that after a crash the next owner gets init segments, and judges the last seconds again, at no more than that cost.
+A partition without an offset is read from its beginning, so that the first seconds of a new installation are watched too. What
+lay in the log for longer than ``late_s`` while we were behind is passed over and counted: old pictures raise no alarm.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ class DetectReader:
         self._next: dict[TopicPartition, int] = {}
         self._announced = Announced()
         self._owned: frozenset[TopicPartition] = frozenset()
+        #: Set once partitions were given to this member.
+        self.joined = asyncio.Event()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -71,13 +75,17 @@ class DetectReader:
 
     async def _read(self, stop: asyncio.Event) -> None:
         reader = self._backbone.log.consumer(
-            [VIDEO_DETECT.name], group=GROUP, start="latest", on_assigned=self._assigned, on_revoked=self._release
+            [VIDEO_DETECT.name], group=GROUP, start="earliest", on_assigned=self._assigned, on_revoked=self._release
         )
         async with reader as consumer:
             due_ns = self._now_ns() + round(_COMMIT_EVERY_S * NS_PER_S)
             while not stop.is_set():
-                for record in await consumer.poll(max_records=128, timeout_s=0.25):
-                    await self._route(record)
+                records = await consumer.poll(max_records=128, timeout_s=0.25)
+                behind = await self._behind(consumer, records)
+                for record in records:
+                    await self._route(record, stale=record.topic_partition in behind and self._is_stale(record))
+                if consumer.assignment():
+                    self.joined.set()
                 if self._now_ns() >= due_ns:
                     await self._commit(consumer)
                     due_ns = self._now_ns() + round(_COMMIT_EVERY_S * NS_PER_S)
@@ -137,7 +145,20 @@ class DetectReader:
 
     # -- records ------------------------------------------------------------------------------------------------------
 
-    async def _route(self, record: Delivered) -> None:
+    async def _behind(self, consumer: Consumer, records: list[Delivered]) -> set[TopicPartition]:
+        """Partitions whose newest record here is stale and has newer ones after it. (One clock alone is not believed.)"""
+        last = {record.topic_partition: record for record in records}
+        stale = {partition: record.offset + 1 for partition, record in last.items() if self._is_stale(record)}
+        if not stale:
+            return set()
+        ends = await consumer.end_offsets()
+        return {partition for partition, following in stale.items() if ends.get(partition, 0) > following}
+
+    def _is_stale(self, record: Delivered) -> bool:
+        late_ns = self._around.settings.late_s * NS_PER_S
+        return self._backbone.clock.now_ns() - record.appended_ns > late_ns
+
+    async def _route(self, record: Delivered, *, stale: bool) -> None:
         self._next[record.topic_partition] = record.offset + 1
         try:
             media = decode(record.headers, record.value or b"")
@@ -150,7 +171,11 @@ class DetectReader:
             return
         self._mark(record, media)
         camera = self._watched(media.run.camera_id)
-        if camera is not None:
+        if camera is None:
+            return
+        if stale and isinstance(media, Chunk):
+            self._worker(camera).pass_over(media)
+        else:
             self._worker(camera).offer(media)
 
     def _mark(self, record: Delivered, media: RunStart | Chunk | RunEnd) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from services.analyze.activation import ModelShelf, models_directory
@@ -11,9 +12,12 @@ from services.analyze.camera_worker import Surroundings
 from services.analyze.detect_reader import DetectReader
 from services.analyze.sensor_reader import SensorReader
 from services.backbone.running import Host
+from services.contracts.time import NS_PER_S
 
 #: How often it is said what was watched of each camera.
 STATUS_EVERY_S = 10.0
+#: A member still without partitions after this long is a spare.
+SPARE_AFTER_S = 20.0
 
 
 async def run(host: Host) -> None:
@@ -26,7 +30,7 @@ async def run(host: Host) -> None:
     around = Surroundings(institution, settings.analyze, host.backbone.clock, pool, shelf, announcer)
     cameras = DetectReader(host.backbone, around, announcer, host.entities.current)
     sensors = SensorReader(host.backbone, announcer, host.entities.current, institution, around.source)
-    host.readiness.set("analyze", True)
+    host.readiness.expect("video.detect.v1", "waiting for partitions")
     readers = [
         asyncio.create_task(cameras.run(host.stop), name="cameras"),
         asyncio.create_task(sensors.run(host.stop), name="sensors"),
@@ -35,12 +39,13 @@ async def run(host: Host) -> None:
         asyncio.create_task(_follow(host, cameras, sensors), name="entities"),
         asyncio.create_task(_say(cameras), name="status"),
     ]
+    joining = asyncio.create_task(_tell_joined(host, cameras), name="joining")
     try:
         await _first_failure(readers, helpers)
     finally:
-        for task in [*helpers, *readers]:
+        for task in [joining, *helpers, *readers]:
             task.cancel()
-        await asyncio.gather(*helpers, *readers, return_exceptions=True)
+        await asyncio.gather(joining, *helpers, *readers, return_exceptions=True)
         await announcer.close()
         await asyncio.to_thread(pool.shutdown)
 
@@ -61,6 +66,13 @@ async def _follow(host: Host, cameras: DetectReader, sensors: SensorReader) -> N
     async for entities in host.entities.changes():
         await cameras.change(entities)
         await sensors.change(entities)
+
+
+async def _tell_joined(host: Host, cameras: DetectReader) -> None:
+    """Ready means reading. A member that got no partitions (there are more members than partitions) is ready as a spare."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(cameras.joined.wait(), SPARE_AFTER_S)
+    host.readiness.set("video.detect.v1", True, "" if cameras.joined.is_set() else "spare: no partitions")
 
 
 async def _say(cameras: DetectReader) -> None:

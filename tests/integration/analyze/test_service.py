@@ -102,6 +102,33 @@ async def test_a_late_stream_is_skipped_and_counted(
         assert house.total("skipped_chunks") <= newest
 
 
+async def test_what_lay_in_the_log_too_long_is_passed_over_and_raises_nothing(
+    tmp_path: Path, drawn_clip: DrawnClip, sections: dict[str, Any]
+) -> None:
+    sections["analyze"] = {"late_s": 0.5}
+    records = recent(drawn_clip, ago_s=drawn_clip[2] + 60)
+    async with backbone_of(tmp_path, **sections) as house:
+        await house.send(records)
+        await house.send(records)  # whoever is at the end of the log is not behind: give it an end to be behind of
+        sent = time.monotonic()
+        await house.until(lambda: time.monotonic() - sent > 0.6, "the records to grow old")
+        async with analysis(house):
+            await house.until(
+                lambda: house.total("skipped_chunks") > len(chunks(records)), "the old chunks to be counted"
+            )
+        assert house.stages() == []
+        assert house.total("analysed_frames") < drawn_clip[2] * 5 / 2
+
+
+async def test_the_first_seconds_of_a_new_installation_are_watched(
+    tmp_path: Path, drawn_clip: DrawnClip, sections: dict[str, Any]
+) -> None:
+    async with backbone_of(tmp_path, **sections) as house:
+        await house.send(recent(drawn_clip))
+        async with analysis(house):
+            await house.until(lambda: house.stages() == ["opened", "closed"], "what came before the service")
+
+
 async def test_a_crash_amid_a_presence_leaves_one_incident_that_ends(
     tmp_path: Path, drawn_clip: DrawnClip, sections: dict[str, Any]
 ) -> None:
