@@ -133,7 +133,7 @@ class Box:
         await self._console.up.wait()
         self._terminal.link("page", self.url)
         if self._token_file is not None:
-            self._terminal.note("token", f"open {self.url}?token=… with the token in {self._token_file}")
+            self._terminal.note("token", f"the page asks for the token in {self._token_file}")
         if all(camera.url.startswith("sim:") for camera in self._settings.cameras):
             self._terminal.note(
                 "drawn rooms", "no camera named yet; add one on the page or with --camera NAME=rtsp://…"
