@@ -25,6 +25,20 @@ STARTUP_RETRIES = Counter("kanhu_startup_retries_total", "failed attempts to ope
 #: of another version, or something was damaged on the way.
 DEAD_LETTERS = Counter("kanhu_dead_letters_total", "records sent to dead-letter.v1", ["topic"])
 
+# --- backbone: log ---------------------------------------------------------------------------------------------------
+
+#: How long appends take until they are durable. p99 over 1 s: the disk or the broker is slow; agents will soon spool.
+LOG_APPEND_SECONDS = Histogram("kanhu_log_append_seconds", "duration of appends to the log", buckets=_LATENCY_S)
+
+#: Failed appends by kind of error. transient: the log is away, locked or full; rejected: a record too large or no topic.
+LOG_APPEND_ERRORS = Counter("kanhu_log_append_errors_total", "failed appends to the log", ["kind"])
+
+#: Records whose stored bytes are not what was appended; skipped, and dead letters where possible. Any: check the disk.
+LOG_DAMAGED = Counter("kanhu_log_damaged_records_total", "records of the log that could not be read back", ["topic"])
+
+#: Bytes of an embedded log (the log, a spool). Near the limit: a consumer is behind or gone (an unused group holds records back).
+LOG_USED_BYTES = Gauge("kanhu_log_used_bytes", "bytes of an embedded log in files and database", ["directory"])
+
 # --- backbone: object store ------------------------------------------------------------------------------------------
 
 #: How long operations of the object store take. p99 of put over 5 s: the store is slow; recorders will soon pause.

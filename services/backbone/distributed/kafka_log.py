@@ -19,6 +19,7 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 from services.backbone.distributed.kafka_log_appender import FRAMED_RECORD_BYTES, KafkaAppender
 from services.backbone.distributed.kafka_log_consumer import KafkaConsumer, KafkaConsumerPlan
 from services.backbone.distributed.kafka_log_errors import translated
+from services.backbone.log_metrics import appending
 from services.backbone.ports import OnPartitions, Outgoing, Position, TopicPartition
 from services.backbone.record_rules import check_record
 from services.contracts.errors import Rejected, Transient
@@ -67,9 +68,11 @@ class KafkaLog:
         self._require_open()
         if not records:
             return []
-        size_bytes = sum(map(check_record, records))
-        await self._require_topics({record.topic for record in records})
-        return await self._appender.append(records, size_bytes, [self._partitions[record.topic] for record in records])
+        with appending():
+            size_bytes = sum(map(check_record, records))
+            await self._require_topics({record.topic for record in records})
+            partitions = [self._partitions[record.topic] for record in records]
+            return await self._appender.append(records, size_bytes, partitions)
 
     @contextlib.asynccontextmanager
     async def consumer(

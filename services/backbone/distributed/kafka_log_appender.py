@@ -39,7 +39,6 @@ class KafkaAppender:
         self._admission = asyncio.Lock()
         self._room = asyncio.Event()
         self._discarding: set[asyncio.Task[None]] = set()
-        self._closed = False
 
     async def append(self, records: Sequence[Outgoing], size_bytes: int, partitions: Sequence[int]) -> list[Position]:
         """Send records in order to topics with the given numbers of partitions; return when all are acknowledged."""
@@ -60,7 +59,6 @@ class KafkaAppender:
             raise failure from error
 
     async def close(self) -> None:
-        self._closed = True
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)

@@ -17,13 +17,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaError, RecordTooLargeError
-from prometheus_client import Counter
 
+from services.backbone import metrics
 from services.backbone.distributed.kafka_log_errors import translate, translated
 from services.backbone.ports import Delivered, OnPartitions, TopicPartition
 from services.contracts.errors import KanhuError, Rejected, Transient
 
-DAMAGED = Counter("kanhu_kafka_damaged_batches", "Record batches of Kafka that could not be read", ["topic"])
 _CALL_LIMIT_S = 10.0
 _NAMED_PARTITION = re.compile(r"TopicPartition\(topic='(?P<topic>[^']+)', partition=(?P<partition>\d+)\)")
 _log = structlog.get_logger(__name__)
@@ -275,7 +274,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         self._suspect = None
         offset = await inner.position(KafkaPartition(*suspect))
-        DAMAGED.labels(suspect.topic).inc()
+        metrics.LOG_DAMAGED.labels(suspect.topic).inc()
         _log.error("log.record_damaged", origin=f"{suspect.topic}/{suspect.partition}/{offset}", reason=str(error))
         inner.seek(KafkaPartition(*suspect), offset + 1)
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
-from prometheus_client import Counter
 
+from services.backbone import metrics
 from services.backbone.embedded.log_appender import Appender, space_used
 from services.backbone.embedded.log_clock import AgeClock, LogTime
 from services.backbone.embedded.log_consumer import ConsumerPlan, EmbeddedConsumer
@@ -35,6 +35,7 @@ from services.backbone.embedded.log_schema import create, translated
 from services.backbone.embedded.log_topics import KnownTopic, create_topics, parts_of, read_topics
 from services.backbone.embedded.log_values import WriterLock
 from services.backbone.embedded.log_wakeup import Wakeup
+from services.backbone.log_metrics import appending
 from services.backbone.ports import OnPartitions, Outgoing, Position, TopicPartition
 from services.contracts.dead_letter import DeadLetter, encode_dead_letter
 from services.contracts.errors import KanhuError, Rejected, Transient
@@ -42,9 +43,6 @@ from services.contracts.topics import DEAD_LETTER, Topic
 
 ROLL_BYTES = 64 * 1024 * 1024
 
-DAMAGED = Counter(
-    "kanhu_log_damaged_records", "Records of the embedded log that could not be read back as appended", ["topic"]
-)
 _log = structlog.get_logger(__name__)
 
 
@@ -143,8 +141,9 @@ class EmbeddedLog:
     async def append(self, records: Sequence[Outgoing]) -> list[Position]:
         if not records:
             return []
-        topics = await self._known({record.topic for record in records})
-        return await self._appender.append(records, [topics[record.topic] for record in records])
+        with appending():
+            topics = await self._known({record.topic for record in records})
+            return await self._appender.append(records, [topics[record.topic] for record in records])
 
     @contextlib.asynccontextmanager
     async def consumer(
@@ -240,6 +239,7 @@ class EmbeddedLog:
         while True:
             try:
                 await self._housekeeping.sweep(urgent=self._room_wanted.is_set())
+                metrics.LOG_USED_BYTES.labels(self._directory.name).set(await self.usage_bytes())
             except KanhuError as error:
                 _log.warning("log.housekeeping_failed", cause=str(error))
             await asyncio.sleep(min(1.0, self._tuning.housekeeping_s))  # however often room is called for
@@ -250,7 +250,7 @@ class EmbeddedLog:
 
     async def _report_damaged(self, damaged: DamagedRecord, *, group: str | None) -> None:
         origin = f"{damaged.topic}/{damaged.partition}/{damaged.offset}"
-        DAMAGED.labels(damaged.topic).inc()
+        metrics.LOG_DAMAGED.labels(damaged.topic).inc()
         _log.error("log.record_damaged", origin=origin, key=damaged.key, reason=damaged.reason, group=group)
         if self._on_damaged is not None:
             self._on_damaged(damaged)
