@@ -12,7 +12,6 @@ from services.analyze.camera_worker import Surroundings
 from services.analyze.detect_reader import DetectReader
 from services.analyze.sensor_reader import SensorReader
 from services.backbone.running import Host
-from services.contracts.time import NS_PER_S
 
 #: How often it is said what was watched of each camera.
 STATUS_EVERY_S = 10.0
