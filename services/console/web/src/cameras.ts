@@ -27,6 +27,8 @@ interface Card {
 
 const LATE_NS = 15e9;
 const WATCH_LATE_NS = 90e9;
+/** What the analysis says when it has no detector for a camera. */
+const NO_MODEL = "none";
 
 export class Cameras {
   readonly root = el("div", "cameras");
@@ -125,16 +127,14 @@ function updateWatch(node: HTMLElement, camera: Camera, nowNs: number): void {
   let mood = "good";
   let text: string;
   if (!camera.analyse) [mood, text] = ["plain", say("analysis_off")];
-  else if (!watch) [mood, text] = ["warn", say("not_watched")];
+  else if (!watch || watch.model === NO_MODEL) [mood, text] = ["warn", say("not_watched")];
   else {
     const lag = nowNs - watch.to_ns;
     const rate = watch.analysed_frames / Math.max(0.001, (watch.to_ns - watch.from_ns) / 1e9);
     // The model's digest is cut to what a person can compare; the whole of it is in the API.
-    text = `${say("watched_by")} ${watch.model.replace(/@(\w{8})\w+$/, "@$1") || "—"} · ${rate.toFixed(1)} fps`;
+    text = `${say("watched_by")} ${watch.model.replace(/@(\w{8})\w+$/, "@$1")} · ${rate.toFixed(1)} fps`;
     if (watch.skipped_chunks > 0) text += ` · ${say("skipped")} ${watch.skipped_chunks}`;
-    if (lag > WATCH_LATE_NS || !watch.model || watch.analysed_frames === 0) {
-      [mood, text] = ["warn", watch.model ? `${say("watch_behind")} ${length(lag / 1e9)}` : say("not_watched")];
-    }
+    if (lag > WATCH_LATE_NS || watch.analysed_frames === 0) [mood, text] = ["warn", `${say("watch_behind")} ${length(lag / 1e9)}`];
     if (camera.armed_zones === 0) text += ` · ${say("no_zone")}`;
   }
   node.dataset.mood = mood;
