@@ -135,18 +135,21 @@ class Site:
 
     # -- the command line ---------------------------------------------------------------------------------------------
 
+    def run(self, *words: str, expect: Sequence[int] = (0,), seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run ``kanhu WORDS``; fail unless its exit code is expected."""
+        done = subprocess.run(
+            [sys.executable, "-m", "services.box.command", *words],
+            cwd=self.root, env=self._environment, capture_output=True, text=True, timeout=seconds,
+        )  # fmt: skip
+        said = f"kanhu {' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode in expect, said
+        return done
+
     def kanhu(
         self, *words: str, expect: Sequence[int] = (0,), seconds: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``kanhu WORDS --config FILE``; fail unless its exit code is expected."""
-        done = subprocess.run(
-            [sys.executable, "-m", "services.box.command", *words, "--config", str(self.file)],
-            cwd=self.root, env=self._environment, capture_output=True, text=True, timeout=seconds,
-        )  # fmt: skip
-        assert done.returncode in expect, (
-            f"kanhu {' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-        return done
+        """Run ``kanhu WORDS --config FILE`` of this installation."""
+        return self.run(*words, "--config", str(self.file), expect=expect, seconds=seconds)
 
     def lines(self, *words: str, expect: Sequence[int] = (0, 1)) -> list[dict[str, Any]]:
         """The JSON lines of a reading command."""

@@ -26,6 +26,23 @@ def codec_of(path: Path) -> Codec:
     return name  # type: ignore[return-value]
 
 
+def seconds_of(path: Path) -> float:
+    """How long the first video stream lasts, by ffprobe's count of its packets and its frame rate."""
+    asked = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-select_streams",
+        "v:0",
+        "-show_entries",
+        "packet=duration_time",
+        "-of",
+        "csv=p=0",
+    ]
+    rows = subprocess.run([*asked, str(path)], check=True, capture_output=True, text=True).stdout.split()
+    return sum(float(row.strip(",")) for row in rows)
+
+
 def assert_played_whole(path: Path) -> None:
     """ffmpeg decodes the file from beginning to end without one complaint."""
     done = subprocess.run(

@@ -1,0 +1,136 @@
+"""SIGKILL at random moments, twenty times: nothing is stored twice, nothing lost but what a dead agent could not see."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.harness.footage import export, findings, gaps, segments
+from tests.harness.ground import Ground
+from tests.harness.material import Material
+from tests.harness.site import Service, Site
+from tests.harness.slices import codec_of, first_difference, slice_digests
+from tests.harness.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(600)
+
+SEED, ROUNDS = 20261122, 20
+CAMERAS = ("bframes", "h265")
+AT_RISK_NS = 500_000_000
+
+
+@dataclass
+class Battered:
+    """An installation after its rounds, stopped. ``agent_deaths_ns`` are the instants of SIGKILL and of readiness after."""
+
+    site: Site
+    clips: Material
+    exports: Path
+    agent_deaths_ns: list[tuple[int, int]] = field(default_factory=list)
+
+    def source(self, camera: str) -> Path:
+        return self.clips.b_frames if camera == "bframes" else self.clips.h265
+
+
+@pytest.fixture(scope="module")
+def battered(ground: Ground, clips: Material, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Battered]:
+    site = ground.site
+    left = Battered(site, clips, tmp_path_factory.mktemp("exports"))
+    site.configure(
+        cameras=[
+            {"camera_id": name, "url": f"file:{left.source(name)}?loop=1", "analyse": name == "bframes"}
+            for name in CAMERAS
+        ],
+        analyze={"detector": "drawn-person"},
+        retain={"segment_s": 4},
+    )
+    site.start("retain", "analyze", "agent")
+    for name in CAMERAS:
+        wait_until(lambda name=name: segments(site, name), seconds=60, what=f"a first segment of {name}", every_s=0.5)
+    moments = random.Random(SEED)
+    for _ in range(ROUNDS):
+        victim: Service = moments.choice(("agent", "retain", "analyze"))
+        time.sleep(moments.uniform(0.0, 2.0))  # the moment is what is random here
+        killed_ns = time.time_ns()
+        site.kill(victim)
+        site.launch(victim)
+        site.wait_ready(victim)
+        if victim == "agent":
+            left.agent_deaths_ns.append((killed_ns, time.time_ns()))
+            for name in CAMERAS:
+                count = len(left.agent_deaths_ns)
+                wait_until(
+                    lambda name=name, count=count: _closed(site, name) >= count,
+                    seconds=40, what=f"gap {count} of {name} to be closed", every_s=0.3,
+                )  # fmt: skip
+    site.stop("agent")
+    for name in CAMERAS:
+        wait_until(
+            lambda name=name: _ended(site, name), seconds=60, what=f"the end of {name} in the ledger", every_s=0.5
+        )
+    site.stop("analyze", "retain")
+    yield left
+
+
+def _closed(site: Site, camera: str) -> int:
+    return sum(row["end_ns"] is not None and not row["presumed"] for row in gaps(site, camera))
+
+
+def _ended(site: Site, camera: str) -> bool:
+    """The open gap after the agent's end begins where the last segment ends."""
+    last_gap = gaps(site, camera)[-1:]
+    rows = segments(site, camera)
+    return bool(last_gap and rows) and last_gap[0]["end_ns"] is None and last_gap[0]["start_ns"] == rows[-1]["end_ns"]
+
+
+def test_the_rounds_met_every_service(battered: Battered) -> None:
+    assert 3 <= len(battered.agent_deaths_ns) < ROUNDS - 6
+
+
+def test_check_is_clean(battered: Battered) -> None:
+    assert findings(battered.site) == []
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_each_run_holds_the_source_from_its_beginning_no_sample_twice_none_missing(
+    battered: Battered, camera: str
+) -> None:
+    codec = codec_of(battered.source(camera))
+    source = slice_digests(battered.source(camera), codec)
+    files = export(battered.site, camera, battered.exports / f"{camera}.mp4")
+    assert len(files) == len(battered.agent_deaths_ns) + 1
+    for file in files:
+        got = slice_digests(file, codec)
+        rounds = -(-len(got) // len(source))
+        expected = (source * rounds)[: len(got)]
+        assert got == expected, f"{file.name}: {first_difference(got, expected)}"
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_the_only_gaps_are_the_agents_deaths_each_one_exact(battered: Battered, camera: str) -> None:
+    rows = gaps(battered.site, camera)
+    found, open_at_the_end = rows[:-1], rows[-1]
+    assert open_at_the_end["cause"] == "maintenance"
+    assert [row["cause"] for row in found] == ["agent"] * len(battered.agent_deaths_ns)
+    ends = {row["end_ns"] for row in segments(battered.site, camera)}
+    starts = {row["start_ns"] for row in segments(battered.site, camera)}
+    for row, (killed_ns, ready_ns) in zip(found, battered.agent_deaths_ns, strict=True):
+        assert row["start_ns"] in ends
+        assert row["end_ns"] in starts
+        assert killed_ns - AT_RISK_NS <= row["start_ns"] <= killed_ns + 50_000_000
+        assert killed_ns < row["end_ns"] <= ready_ns + 3_000_000_000
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_no_chunk_is_in_two_segments(battered: Battered, camera: str) -> None:
+    numbers = [
+        (row["run_id"], seq)
+        for row in segments(battered.site, camera)
+        for seq in range(row["first_seq"], row["last_seq"] + 1)
+    ]
+    assert len(numbers) == len(set(numbers))
