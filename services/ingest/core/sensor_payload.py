@@ -45,13 +45,22 @@ def read_payload(sensor: SensorConfig, payload: bytes, observed_ns: int) -> Payl
     ``observed_ns`` is the agent's clock at arrival. Raises ``Corrupt`` with the reason when the payload is unreadable.
     """
     document = _parse(payload)
-    fields = document if isinstance(document, dict) else {"value": document}
+    if isinstance(document, dict):
+        return read_fields(sensor, document, observed_ns)
+    return _checked(sensor, {"value": document}, bare=True, observed_ns=observed_ns)
+
+
+def read_fields(sensor: SensorConfig, fields: Mapping[str, Any], observed_ns: int) -> Payload | None:
+    """As :func:`read_payload`, of a JSON object."""
+    return _checked(sensor, fields, bare=False, observed_ns=observed_ns)
+
+
+def _checked(sensor: SensorConfig, fields: Mapping[str, Any], *, bare: bool, observed_ns: int) -> Payload | None:
     try:
-        reading = _read(sensor, fields, bare=not isinstance(document, dict), observed_ns=observed_ns)
+        return _read(sensor, fields, bare=bare, observed_ns=observed_ns)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise Corrupt(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
-    return reading
 
 
 def _read(sensor: SensorConfig, fields: Mapping[str, Any], *, bare: bool, observed_ns: int) -> Payload | None:

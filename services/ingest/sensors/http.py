@@ -26,7 +26,7 @@ from services.contracts.entity import SensorConfig
 from services.contracts.errors import Corrupt, Rejected, Transient
 from services.contracts.settings import HttpSensorSettings
 from services.contracts.time import parse_rfc3339
-from services.ingest.core.sensor_payload import read_payload
+from services.ingest.core.sensor_payload import read_fields
 from services.ingest.sensors.intake import Intake
 
 logger = structlog.get_logger(__name__)
@@ -169,7 +169,7 @@ def _reading(item: dict[str, Any], sensors: Mapping[str, SensorConfig], observed
         except Rejected as error:
             raise BodyRefused(422, f"sensor {sensor.sensor_id}: {error}") from error
     try:
-        reading = read_payload(sensor, json.dumps(item).encode(), observed_ns)
+        reading = read_fields(sensor, item, observed_ns)
     except Corrupt as error:
         raise BodyRefused(422, f"sensor {sensor.sensor_id}: {error}") from error
     if reading is None:

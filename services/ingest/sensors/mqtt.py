@@ -7,7 +7,6 @@ state of something as it was left; for a button that is an old press, and is pas
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import ssl
 from collections.abc import Iterable
@@ -85,13 +84,21 @@ class MqttSensors:
         return client
 
     async def _serve(self, client: aiomqtt.Client) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self._follow_changes(client))
-            with contextlib.suppress(asyncio.CancelledError):
-                async for message in client.messages:
-                    await self._take(message)
-                    client._client.ack(message.mid, message.qos)
-            following.cancel()
+        """Subscribe and listen until one of the two fails."""
+        both = {asyncio.ensure_future(self._follow_changes(client)), asyncio.ensure_future(self._listen(client))}
+        try:
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            await self._take(message)
+            client._client.ack(message.mid, message.qos)
 
     async def _follow_changes(self, client: aiomqtt.Client) -> None:
         subscribed: set[str] = set()
