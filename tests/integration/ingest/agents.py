@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from services.backbone.assembly import close_backbone, open_backbone
 from services.backbone.entities import Entities, EntityFeed
-from services.backbone.ports import Backbone, Delivered
+from services.backbone.ports import Backbone, Delivered, Log
 from services.backbone.readiness import Readiness
 from services.backbone.running import Host
 from services.contracts import status
@@ -90,8 +90,12 @@ class Agent:
         """Everything on a topic, in order per partition."""
         found: list[Delivered] = []
         async with self.backbone.log.consumer([topic], group=None) as consumer:
-            while records := await consumer.poll(timeout_s=0):
-                found += records
+            left = {partition: end for partition, end in (await consumer.end_offsets()).items() if end > 0}
+            while left:
+                for record in await consumer.poll(timeout_s=1.0):
+                    found.append(record)
+                    if record.offset + 1 >= left.get(record.topic_partition, record.offset + 2):
+                        del left[record.topic_partition]
         return found
 
     async def media(self, camera_id: str, topic: str = VIDEO_RECORD.name) -> list[MediaRecord]:
@@ -145,8 +149,10 @@ class Agent:
 
 
 @contextlib.asynccontextmanager
-async def running_agent(directory: Path, *, feed: Feed | None = None, **agent_settings: Any) -> AsyncIterator[Agent]:
-    """An agent; leaving the block stops it as SIGTERM does."""
+async def running_agent(
+    directory: Path, *, feed: Feed | None = None, log: Log | None = None, **agent_settings: Any
+) -> AsyncIterator[Agent]:
+    """An agent; leaving the block stops it as SIGTERM does. ``log``: another log than the embedded one; not closed here."""
     settings = Settings.model_validate(
         {
             "backbone": {"mode": "embedded", "data": str(directory / "data")},
@@ -156,12 +162,12 @@ async def running_agent(directory: Path, *, feed: Feed | None = None, **agent_se
     feed = feed or Feed()
     backbone = await open_backbone(settings, role="agent")
     try:
-        log = FaultyLog(backbone.log)
+        faulty = FaultyLog(log or backbone.log)
         readiness, stop = Readiness(), asyncio.Event()
-        host = Host(settings, None, replace(backbone, log=log), stop, readiness, cast(EntityFeed, feed))
+        host = Host(settings, None, replace(backbone, log=faulty), stop, readiness, cast(EntityFeed, feed))
         working = asyncio.create_task(service.run(host))
         try:
-            yield Agent(backbone, log, feed, readiness)
+            yield Agent(replace(backbone, log=log or backbone.log), faulty, feed, readiness)
         finally:
             stop.set()
             async with asyncio.timeout(20):
