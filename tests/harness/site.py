@@ -108,6 +108,10 @@ class Site:
         child.kill()
         child.wait()
 
+    def ask_to_stop(self, service: Service) -> None:
+        """SIGTERM, without waiting for what it does then."""
+        self._processes[service].send_signal(signal.SIGTERM)
+
     def stop(self, *services: Service, seconds: float = 30) -> None:
         """SIGTERM, and the service must end by itself with 0."""
         for service in services or tuple(self._processes):
