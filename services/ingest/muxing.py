@@ -35,7 +35,10 @@ class MuxingTerms:
 
 
 class StreamMuxer:
-    """One per connection. ``push`` and ``end`` are called by one thread at a time."""
+    """One per connection. ``push`` and ``end`` are called by one thread at a time.
+
+    ``bearings_due``: the run's timeline has come apart from the agent's clock; the next sync picture begins a new run.
+    """
 
     def __init__(self, terms: MuxingTerms, form: StreamFormat, since: GapCause | None) -> None:
         self._terms = terms
@@ -46,6 +49,7 @@ class StreamMuxer:
             raise SourceFailed("unusable", f"the stream's decoder configuration is damaged: {error}") from error
         self._length_size = length_size
         self._bad_in_a_row = 0
+        self.bearings_due = False
         sign: Callable[[bytes], bytes] = terms.signer.sign
         self._muxer = RunMuxer(
             StreamFacts(
@@ -59,7 +63,8 @@ class StreamMuxer:
         try:
             nals = split(memoryview(packet.payload), self._length_size)
             unit = make_access_unit(self._codec, nals, pts=packet.pts, dts=packet.dts, arrival_ns=packet.arrival_ns)
-            records = self._muxer.push(unit, clock)
+            records = self._take_bearings() if self.bearings_due and unit.sync else []
+            records += self._muxer.push(unit, clock)
         except Corrupt as error:
             self._bad(error)
             return []
@@ -69,6 +74,10 @@ class StreamMuxer:
     def end(self, cause: GapCause, detail: str) -> list[MediaRecord]:
         """End the run if there is one; the next says ``since`` this cause."""
         return self._muxer.flush(cause, detail)
+
+    def _take_bearings(self) -> list[MediaRecord]:
+        self.bearings_due = False
+        return self._muxer.flush("camera", "timestamps and the agent's clock came apart; a new run takes the time anew")
 
     def _bad(self, error: Corrupt) -> None:
         self._bad_in_a_row += 1

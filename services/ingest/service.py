@@ -35,8 +35,9 @@ from services.ingest.stream_task import Surroundings
 
 logger = structlog.get_logger(__name__)
 
-#: What a killed agent may lose: the chunk being filled and the one that is being stored.
+#: What a killed agent may lose: the chunk being filled, the picture that completes it, and the one that is being stored.
 AT_RISK_MS = 500
+_PICTURE_MS = 80
 _LEAST_DEADLINE_MS = 40
 MEMORY_LIMIT_BYTES = 96 * 1024 * 1024
 _FLUSH_S = 5.0
@@ -203,7 +204,7 @@ async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[Non
 
 def _deadline_s(settings: AgentSettings) -> float:
     """How long the log may take before a record is spooled: what the chunk being filled leaves of the time at risk."""
-    return max(_LEAST_DEADLINE_MS, AT_RISK_MS - settings.chunk_ms) / 1000
+    return max(_LEAST_DEADLINE_MS, AT_RISK_MS - _PICTURE_MS - settings.chunk_ms) / 1000
 
 
 def _directory(host: Host) -> Path:

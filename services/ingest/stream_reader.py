@@ -14,8 +14,9 @@ from typing import Protocol
 import structlog
 
 from services.contracts.errors import KanhuError
-from services.contracts.media_record import ClockSample, GapCause, MediaRecord
+from services.contracts.media_record import Chunk, ClockSample, GapCause, MediaRecord
 from services.ingest.core.camera_clock import CameraClock
+from services.ingest.core.drift import Drift
 from services.ingest.core.life_cycle import Failure
 from services.ingest.muxing import StreamMuxer
 from services.ingest.sources.connection import SourceConnection, SourceFailed, SourcePacket, StreamFormat
@@ -77,6 +78,7 @@ class StreamReader:
         self._no_room_said = False
         self._hold_ns = hold_ns
         self._sample: ClockSample | None = None
+        self._drift = Drift()
         self.camera_clock = CameraClock()
         self.pictures = 0
 
@@ -148,6 +150,10 @@ class StreamReader:
             if packet.sync or self._sample is None:
                 self._sample = self._clock_sample()
             records += muxer.push(packet, self._sample)
+        if records and isinstance(records[-1], Chunk):
+            arrival_ns = batch[-1].arrival_ns
+            self._drift = self._drift.after(arrival_ns, records[-1].facts.end_ns)
+            muxer.bearings_due = self._drift.is_out(arrival_ns)
         return records
 
     def _shut_out(self) -> None:
