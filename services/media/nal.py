@@ -10,7 +10,9 @@ bytes with a 4-byte length begins with ``00 00 01``, exactly as a start code doe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from struct import Struct
 from typing import Final
 
@@ -23,7 +25,7 @@ Nal = bytes | memoryview
 MAX_NALS: Final = 8192
 LENGTH_SIZES: Final = (1, 2, 4)
 
-_START_CODE = b"\0\0\1"
+_start_codes = re.compile(rb"\x00\x00\x01").finditer  # searches any buffer without a copy
 _LENGTH = Struct(">I")
 _pack_length = _LENGTH.pack
 
@@ -35,36 +37,23 @@ def split(unit: bytes | memoryview, length_size: int | None) -> tuple[Nal, ...]:
 
 def split_annex_b(unit: bytes | memoryview) -> tuple[Nal, ...]:
     """Split a byte stream (H.264 annex B). ``Corrupt`` when something other than zeros stands before the first start code."""
-    octets = _as_bytes(unit)
-    find = octets.find
-    at = find(_START_CODE)
-    if at < 0 or octets[:at].strip(b"\0"):
-        if not octets.strip(b"\0"):
+    view = memoryview(unit)
+    starts = [match.end() for match in islice(_start_codes(view), MAX_NALS + 1)]
+    if not starts or bytes(view[: starts[0] - 3]).strip(b"\0"):
+        if not bytes(view).strip(b"\0"):
             return ()
         raise Corrupt("access unit does not begin with an Annex B start code (00 00 01)")
-    view = memoryview(octets)
+    if len(starts) > MAX_NALS:
+        raise Corrupt(f"access unit holds more than {MAX_NALS} NAL units")
     nals: list[Nal] = []
-    end_of_all = len(octets)
-    while True:
-        start = at + 3
-        at = find(_START_CODE, start)
-        end = at if at >= 0 else end_of_all
-        while end > start and octets[end - 1] == 0:  # trailing_zero_8bits and the zero_byte of a 4-byte start code
+    ends = [start - 3 for start in starts[1:]]
+    ends.append(len(view))
+    for start, end in zip(starts, ends, strict=True):
+        while end > start and view[end - 1] == 0:  # trailing_zero_8bits and the zero_byte of a 4-byte start code
             end -= 1
         if end > start:
             nals.append(view[start:end])
-            if len(nals) > MAX_NALS:
-                raise Corrupt(f"access unit holds more than {MAX_NALS} NAL units")
-        if at < 0:
-            return tuple(nals)
-
-
-def _as_bytes(unit: bytes | memoryview) -> bytes:
-    """The same octets as ``bytes``; copied only when they are a part of something else."""
-    if isinstance(unit, bytes):
-        return unit
-    whole = unit.obj
-    return whole if isinstance(whole, bytes) and len(whole) == unit.nbytes and unit.c_contiguous else bytes(unit)
+    return tuple(nals)
 
 
 def split_length_prefixed(unit: bytes | memoryview, length_size: int) -> tuple[Nal, ...]:
