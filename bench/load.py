@@ -20,10 +20,9 @@ from typing import Any
 import psutil
 
 from bench.report import emit
-from tests.harness.footage import findings, gaps, segments
+from tests.harness.footage import findings, look, wait_for_the_end
 from tests.harness.ground import Ground, Mode, make_ground
 from tests.harness.site import SERVICES, Service
-from tests.harness.waiting import wait_until
 
 BITS_PER_S = 2_000_000
 _MIB = 1024 * 1024
@@ -81,21 +80,14 @@ def run_load(ground: Ground, clip: Path, *, cameras: int, seconds: float, segmen
         spent = process.cpu_times()
         load.cpu_s[service] = spent.user + spent.system
     site.stop("agent")
-    wait_until(
-        lambda: all(_sealed(ground, name) for name in names), seconds=120, what="the ledger to catch up", every_s=1.0
-    )
+    wait_for_the_end(site, *names, seconds=120)
     site.stop("analyze", "retain")
+    footage = look(site)
     for name in names:
-        rows = segments(site, name)
-        load.gaps[name] = [row for row in gaps(site, name) if row["cause"] != "maintenance"]
-        load.covered_s[name] = sum(row["end_ns"] - row["start_ns"] for row in rows) / 1e9
+        load.gaps[name] = [row for row in footage.gaps(name) if row["cause"] != "maintenance"]
+        load.covered_s[name] = sum(row["end_ns"] - row["start_ns"] for row in footage.segments(name)) / 1e9
     load.findings = findings(site)
     return load
-
-
-def _sealed(ground: Ground, name: str) -> bool:
-    last, rows = gaps(ground.site, name)[-1:], segments(ground.site, name)
-    return bool(last and rows) and last[0]["end_ns"] is None and last[0]["start_ns"] == rows[-1]["end_ns"]
 
 
 def main() -> int:

@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.contracts.time import format_rfc3339
 from tests.harness.site import Site
+from tests.harness.waiting import wait_until
 
 FIRST, LAST = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 
 
-def listed(site: Site, camera: str, kind: str) -> list[dict[str, Any]]:
-    """Segments or gaps of a camera in order of time."""
-    rows = site.lines("footage", "list", "--camera", camera, "--from", FIRST, "--to", LAST)
-    return [row for row in rows if row["kind"] == kind]
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What ``kanhu footage list`` said at one moment."""
+
+    rows: tuple[dict[str, Any], ...]
+
+    def segments(self, camera: str) -> list[dict[str, Any]]:
+        return [row for row in self.rows if row["camera_id"] == camera and row["kind"] == "segment"]
+
+    def gaps(self, camera: str) -> list[dict[str, Any]]:
+        return [row for row in self.rows if row["camera_id"] == camera and row["kind"] == "gap"]
+
+    def ended(self, camera: str) -> bool:
+        """The camera's last run is sealed to its end: an open gap begins where the last segment ends."""
+        segments, last_gap = self.segments(camera), self.gaps(camera)[-1:]
+        return (
+            bool(segments and last_gap)
+            and last_gap[0]["end_ns"] is None
+            and last_gap[0]["start_ns"] == segments[-1]["end_ns"]
+        )
+
+
+def look(site: Site) -> Footage:
+    """All segments and gaps of all cameras, in order of time per camera."""
+    return Footage(tuple(site.lines("footage", "list")))
 
 
 def segments(site: Site, camera: str) -> list[dict[str, Any]]:
-    return listed(site, camera, "segment")
+    return look(site).segments(camera)
 
 
 def gaps(site: Site, camera: str) -> list[dict[str, Any]]:
-    return listed(site, camera, "gap")
+    return look(site).gaps(camera)
+
+
+def wait_for_first_segments(site: Site, *cameras: str, seconds: float = 60) -> None:
+    wait_until(
+        lambda: all(map(look(site).segments, cameras)),
+        seconds=seconds,
+        what=f"a first segment of {cameras}",
+        every_s=0.3,
+    )
+
+
+def wait_for_the_end(site: Site, *cameras: str, seconds: float = 90) -> None:
+    """After the agent was stopped: everything it sent is in the ledger."""
+    wait_until(lambda: all(map(look(site).ended, cameras)), seconds=seconds, what=f"the end of {cameras}", every_s=0.5)
 
 
 def export(site: Site, camera: str, out: Path, *, start_ns: int | None = None, end_ns: int | None = None) -> list[Path]:

@@ -22,7 +22,7 @@ from services.backbone.settings_file import load_settings
 from services.contracts import topics
 from services.contracts.dead_letter import DeadLetter, decode_dead_letter
 from services.contracts.media_record import Chunk, ChunkFacts, RunFacts, encode
-from tests.harness.footage import findings, gaps, segments
+from tests.harness.footage import findings, gaps, look, wait_for_first_segments
 from tests.harness.ground import Ground
 from tests.harness.material import Material
 from tests.harness.site import Site, free_port
@@ -77,7 +77,7 @@ def abused(
         )  # fmt: skip
         site.start("retain", "analyze", "agent")
         left = Abused(site, [], {})
-        wait_until(lambda: segments(site, "good"), seconds=60, what="the good camera's first segment", every_s=0.5)
+        wait_for_first_segments(site, "good")
         asyncio.run(_abuse_mqtt(mosquitto))
         _abuse_http(left, http_port)
         asyncio.run(_abuse_log(site))
@@ -174,9 +174,8 @@ async def _letters(site: Site) -> list[DeadLetter]:
 
 
 def _know_states(left: Abused) -> bool:
-    left.states = {
-        name: (gaps(left.site, name) or [{}])[0] for name in ("locked", "nowhere", "missing", "page", "codec")
-    }
+    footage = look(left.site)
+    left.states = {name: (footage.gaps(name) or [{}])[0] for name in ("locked", "nowhere", "missing", "page", "codec")}
     return all(left.states.values())
 
 

@@ -6,11 +6,20 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.harness.footage import export, findings, gaps, segments
+from tests.harness.footage import (
+    export,
+    findings,
+    gaps,
+    look,
+    segments,
+    wait_for_first_segments,
+    wait_for_the_end,
+)
 from tests.harness.ground import Ground
 from tests.harness.material import Material
 from tests.harness.site import Service, Site
@@ -50,8 +59,7 @@ def battered(ground: Ground, clips: Material, tmp_path_factory: pytest.TempPathF
         retain={"segment_s": 4},
     )
     site.start("retain", "analyze", "agent")
-    for name in CAMERAS:
-        wait_until(lambda name=name: segments(site, name), seconds=60, what=f"a first segment of {name}", every_s=0.5)
+    wait_for_first_segments(site, *CAMERAS)
     moments = random.Random(SEED)
     victims: list[Service] = ["agent"] * 6 + ["retain"] * 8 + ["analyze"] * 6
     moments.shuffle(victims)
@@ -66,30 +74,21 @@ def battered(ground: Ground, clips: Material, tmp_path_factory: pytest.TempPathF
         site.wait_ready(victim)
         if victim == "agent":
             left.agent_deaths_ns.append((killed_ns, time.time_ns()))
-            for name in CAMERAS:
-                count = len(left.agent_deaths_ns)
-                wait_until(
-                    lambda name=name, count=count: _closed(site, name) >= count,
-                    seconds=40, what=f"gap {count} of {name} to be closed", every_s=0.3,
-                )  # fmt: skip
+            done = partial(_closed, site, len(left.agent_deaths_ns))
+            wait_until(done, seconds=40, what=f"gap {len(left.agent_deaths_ns)} to be closed", every_s=0.2)
     site.stop("agent")
-    for name in CAMERAS:
-        wait_until(
-            lambda name=name: _ended(site, name), seconds=60, what=f"the end of {name} in the ledger", every_s=0.5
-        )
+    wait_for_the_end(site, *CAMERAS)
     site.stop("analyze", "retain")
     yield left
 
 
-def _closed(site: Site, camera: str) -> int:
-    return sum(row["end_ns"] is not None and not row["presumed"] for row in gaps(site, camera))
-
-
-def _ended(site: Site, camera: str) -> bool:
-    """The open gap after the agent's end begins where the last segment ends."""
-    last_gap = gaps(site, camera)[-1:]
-    rows = segments(site, camera)
-    return bool(last_gap and rows) and last_gap[0]["end_ns"] is None and last_gap[0]["start_ns"] == rows[-1]["end_ns"]
+def _closed(site: Site, count: int) -> bool:
+    """Each camera has this many gaps that are over."""
+    footage = look(site)
+    return all(
+        sum(row["end_ns"] is not None and not row["presumed"] for row in footage.gaps(name)) >= count
+        for name in CAMERAS
+    )
 
 
 def test_the_rounds_met_the_agent_six_times(battered: Battered) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.servers import RtspCameraServer
-from tests.harness.footage import export, findings, gaps, segments
+from tests.harness.footage import export, findings, gaps, look, wait_for_first_segments, wait_for_the_end
 from tests.harness.ground import Ground, Plug
 from tests.harness.material import Material
 from tests.harness.site import Site
@@ -19,6 +19,7 @@ from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
+CAMERAS = ("rtsp", "file")
 PLUGS: tuple[Plug, ...] = ("log", "store", "catalog")
 AWAY_S, UNPLUGGED_S = 60.0, 10.0
 
@@ -45,10 +46,7 @@ def survived(ground: Ground, clips: Material, tmp_path_factory: pytest.TempPathF
             retain={"segment_s": 5},
         )
         site.start("retain", "analyze", "agent")
-        for name in ("rtsp", "file"):
-            wait_until(
-                lambda name=name: segments(site, name), seconds=60, what=f"a first segment of {name}", every_s=0.5
-            )
+        wait_for_first_segments(site, *CAMERAS)
         for plug in PLUGS:
             with ground.away(plug):
                 time.sleep(AWAY_S)  # the length of the outage
@@ -60,27 +58,20 @@ def survived(ground: Ground, clips: Material, tmp_path_factory: pytest.TempPathF
         replugged_ns = time.time_ns()
         _caught_up(site)
         site.stop("agent")
-    _caught_up(site, slack_s=None)
+    wait_for_the_end(site, *CAMERAS)
     site.stop("analyze", "retain")
     yield Survived(site, clips, tmp_path_factory.mktemp("exports"), (unplugged_ns, replugged_ns))
 
 
-def _caught_up(site: Site, slack_s: float | None = 25.0) -> None:
-    """Everything up to now (or to the agent's end) is in the ledger."""
+def _caught_up(site: Site) -> None:
+    """Everything up to now is in the ledger."""
     now_ns = time.time_ns()
 
     def done() -> bool:
-        for name in ("rtsp", "file"):
-            rows = segments(site, name)
-            if slack_s is None:
-                last = gaps(site, name)[-1:]
-                if not (last and rows and last[0]["end_ns"] is None and last[0]["start_ns"] == rows[-1]["end_ns"]):
-                    return False
-            elif not rows or rows[-1]["end_ns"] < now_ns:
-                return False
-        return True
+        footage = look(site)
+        return all(footage.segments(name)[-1]["end_ns"] >= now_ns for name in CAMERAS)
 
-    wait_until(done, seconds=60 + (slack_s or 0), what="the ledger to catch up", every_s=1.0)
+    wait_until(done, seconds=85, what="the ledger to catch up", every_s=0.5)
 
 
 def test_the_file_camera_has_no_gap_but_the_end(survived: Survived) -> None:
