@@ -144,8 +144,8 @@ class DerivedTimes:
     """
 
     __slots__ = (
-        "_adaptive", "_depth", "_held", "_hold", "_hold_least", "_hold_ticks", "_last", "_last_raw", "_origin", "_shift", "_window",
-        "repaired",
+        "_adaptive", "_depth", "_held", "_hold", "_hold_least", "_hold_ticks", "_last", "_last_raw", "_origin", "_shift",
+        "_window", "repaired",
     )  # fmt: skip
 
     def __init__(self, timescale: int, reorder_frames: int | None, reorder_bound: int) -> None:
