@@ -109,7 +109,7 @@ async def known_around(
 async def _gaps_around(tx: Transaction, key: StreamKey, instant_ns: int) -> tuple[GapRow, ...]:
     lasting = await tx.rows(select(gap).where(_of(gap, key), gap.c.end_ns.is_(None)))
     ended = await tx.rows(
-        select(gap).where(_of(gap, key), gap.c.end_ns.is_not(None), gap.c.start_ns < instant_ns)
+        select(gap).where(_of(gap, key), gap.c.end_ns.is_not(None), gap.c.start_ns <= instant_ns)
         .order_by(gap.c.start_ns.desc()).limit(_LOOK_BACK)
     )  # fmt: skip
     return tuple(_gap_row(row) for row in [*lasting, *ended])

@@ -41,7 +41,7 @@ class Known:
 
     ``footage_end_ns``: the greatest end of any footage, stored or in an open segment, that begins before the instant.
     ``replayed``: footage that stands later in the log and begins after it is stored already. ``gaps``: the open gap,
-    and the last ones that begin before the instant.
+    and the last ones that begin at or before the instant.
     """
 
     from_ns: int | None = None

@@ -9,7 +9,8 @@ R6  A GOP's last chunk is signed. A GOP that goes on into the next without a val
     run (its agent died) is kept unsigned, and its segment says so.
 R7  A segment is cut at the first sync chunk at or after ``segment_ns`` from its start, at the end of a run, and at loss: always
     the same cut from the same records, whoever seals it and however often it is replayed.
-R8  A run ends with its run-end or with the next run of the same agent.
+R8  A run ends with its run-end, or with the first chunk of another run of the same agent (a run-start alone may be an old
+    one that the spool repeats).
 R9  An offset is held while its chunk is in no ledger row; a run-start while no segment holds its init segment (I2).
 
 Does not belong here: gap bounds (``coverage.py``), files, rows.
@@ -170,19 +171,20 @@ def _run_start(state: StreamState, start: RunStart, event: Arrived) -> Step:
         genesis = chain.genesis(start.run, chain.digest(start.init))
     except Corrupt as error:
         return state, [Quarantine(f"the run-start cannot be read: {error}")]
-    state, commands = _supersede(state, start.run)
     opened = replace(
         run, run=start.run, init=start.init, genesis=genesis, start=start, held_start=event.offset, link=genesis,
         next_start_ns=start.start_ns,
     )  # fmt: skip
-    return _with_run(state, opened), commands
+    return _with_run(state, opened), []
 
 
 def _supersede(state: StreamState, new: RunFacts) -> Step:
     """R8: earlier runs of the same agent are over, as far as they came."""
     commands: list[Command] = []
     for old in state.runs.values():
-        if old.run is not None and not old.ended and old.run.agent_id == new.agent_id and old.run_id != new.run_id:
+        if old.run is None or old.run.agent_id != new.agent_id or old.run_id == new.run_id:
+            continue
+        if not old.ended or old.segment is not None:
             sealed, seals = _seal(old)
             commands += seals
             state = _with_run(state, replace(sealed, ended=True, held_start=None))
@@ -195,8 +197,6 @@ def _run_end(state: StreamState, end: RunEnd, event: Arrived) -> Step:
         return state, [Ignored("run-end again")]
     if event.public_key is None:
         return state, [Quarantine(_not_enrolled(end.run))]
-    if run.run is None:
-        return state, [Quarantine("a run-end of a run that was never opened here")]
     run, commands = _seal(run)
     covered = any(other.begun and not other.ended for other in state.runs.values() if other.run_id != run.run_id)
     state = _with_run(state, replace(run, ended=True, held_start=None, hole=None))
@@ -244,6 +244,9 @@ def _chunk(state: StreamState, chunk: Chunk, event: Arrived, segment_ns: int) ->
     commands += cuts + verdict
     if verdict:
         return _with_run(state, run), commands
+    if not run.begun:
+        state, seals = _supersede(state, chunk.run)
+        commands += seals
     run, taken = _take(run, chunk, event.offset, resumed=state.silent)
     state = replace(_with_run(state, run), silent=False, last_end_ns=chunk.facts.end_ns)
     return state, commands + taken

@@ -69,7 +69,7 @@ class PaperLedger:
             self.until_ns,
             max((end for start, end in spans if start < instant_ns), default=None),
             offset is not None and any(each.offset > offset for each in later),
-            tuple(gap for gap in self.gaps.values() if gap.end_ns is None or gap.start_ns < instant_ns),
+            tuple(gap for gap in self.gaps.values() if gap.end_ns is None or gap.start_ns <= instant_ns),
         )
 
     def apply(self, change: Change) -> None:

@@ -181,7 +181,8 @@ class TestTrust:
         run = DrawnRun(AGENT)
         recorder = record_all(run.whole(10)[1:], TRUSTED)
         assert recorder.ledger.segments == {}
-        assert len(recorder.ledger.quarantined) == 11
+        assert len(recorder.ledger.quarantined) == 10
+        assert gaps(recorder.ledger) == [(4.0, None, "camera")]  # its end still says why nothing follows
 
     def test_a_gop_with_a_forged_signature_is_refused_whole(self) -> None:
         run = DrawnRun(AGENT)
