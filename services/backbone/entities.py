@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 import structlog
-from pydantic import ValidationError
 
 from services.backbone import metrics
 from services.backbone.entity_cache import EntityCache
@@ -28,11 +26,10 @@ from services.backbone.ports import Backbone, Consumer, Delivered, Log, Outgoing
 from services.backbone.settings_file import BOX_FILE, for_data_directory, load_settings
 from services.contracts.dead_letter import DeadLetter, encode_dead_letter
 from services.contracts.entity import CameraConfig, SensorConfig
+from services.contracts.entity_record import Entity, decode_entity
 from services.contracts.errors import Corrupt, KanhuError, NotFound, Transient
 from services.contracts.settings import EmbeddedBackbone, Settings
 from services.contracts.topics import CONFIG, DEAD_LETTER
-
-Entity = CameraConfig | SensorConfig
 
 #: FILE is looked at this often; an edit takes effect within it.
 FILE_LOOK_S = 1.0
@@ -50,35 +47,6 @@ class Entities:
 
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
     sensors: Mapping[str, SensorConfig] = field(default_factory=dict)
-
-
-def config_key(entity: Entity) -> str:
-    """The key of an entity's record on ``config.v1``."""
-    return f"camera/{entity.camera_id}" if isinstance(entity, CameraConfig) else f"sensor/{entity.sensor_id}"
-
-
-def encode_entity(entity: Entity) -> bytes:
-    """The value of an entity's record: the whole entity as UTF-8 JSON, a camera's password included in clear."""
-    document = entity.model_dump(mode="json", exclude_none=True)
-    if isinstance(entity, CameraConfig) and entity.password is not None:
-        document["password"] = entity.password.get_secret_value()
-    return json.dumps(document, ensure_ascii=False, sort_keys=True).encode()
-
-
-def decode_entity(key: str, value: bytes) -> Entity:
-    """Read a record of ``config.v1``; ``Corrupt`` says what is wrong, without the value."""
-    kind = key.partition("/")[0]
-    if kind not in ("camera", "sensor"):
-        raise Corrupt(f"key {key[:80]!r} names no entity; expected camera/ID or sensor/ID")
-    try:
-        entity: Entity = (CameraConfig if kind == "camera" else SensorConfig).model_validate_json(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise Corrupt(f"{key[:80]} is not valid at {where}: {first['msg']}") from None  # the cause carries the input
-    if config_key(entity) != key:
-        raise Corrupt(f"the record of {key[:80]!r} speaks of {config_key(entity)!r}; key and id must agree")
-    return entity
 
 
 def merge(settings: Settings, overlay: Mapping[str, Entity]) -> Entities:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.backbone.durable_file import replace_file
 from services.contracts.entity import CameraConfig, SensorConfig
+from services.contracts.entity_record import encode_entity
 from services.contracts.errors import KanhuError
 
 _KEYED = TypeAdapter(dict[str, CameraConfig | SensorConfig])
@@ -37,8 +38,6 @@ class EntityCache:
 
     def save(self, entities: Mapping[str, CameraConfig | SensorConfig]) -> None:
         """Replace the file durably; a failure is logged, since the memory is a convenience and the log holds the truth."""
-        from services.backbone.entities import encode_entity
-
         document = {key: json.loads(encode_entity(entity)) for key, entity in entities.items()}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from services.backbone.entities import config_key, encode_entity
 from services.backbone.ports import Outgoing
 from services.backbone.running import Host, program_version
 from services.console.access import Gate
@@ -23,6 +22,7 @@ from services.console.core.enrolment import CameraForm, EnrolmentRefused, camera
 from services.console.following import Viewers
 from services.console.viewing import Viewing
 from services.console.views import Views
+from services.contracts.entity_record import config_key, encode_entity
 from services.contracts.errors import Corrupt, Held, KanhuError, NotFound, Rejected, Transient
 from services.contracts.ids import NAME_PATTERN
 from services.contracts.settings import EmbeddedBackbone

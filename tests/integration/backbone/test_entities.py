@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from services.backbone.embedded.log import EmbeddedLog
-from services.backbone.entities import Entities, Entity, EntityFeed, config_key, encode_entity
+from services.backbone.entities import Entities, EntityFeed
 from services.backbone.entity_cache import EntityCache
 from services.backbone.ports import Log, Outgoing
 from services.backbone.settings_file import for_data_directory
 from services.contracts import topics
 from services.contracts.dead_letter import decode_dead_letter
 from services.contracts.entity import CameraConfig, SensorConfig
+from services.contracts.entity_record import Entity, config_key, encode_entity
 from services.contracts.errors import Transient
 
 DEADLINE_S = 20.0

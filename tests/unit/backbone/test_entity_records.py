@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.backbone.entities import Entity, config_key, decode_entity, encode_entity, merge
+from services.backbone.entities import merge
 from services.backbone.entity_cache import EntityCache
 from services.contracts.entity import CameraConfig, DoorRule, SensorConfig, Zone
+from services.contracts.entity_record import Entity, config_key, decode_entity, encode_entity
 from services.contracts.errors import Corrupt
 from services.contracts.settings import EmbeddedBackbone, Settings
 
