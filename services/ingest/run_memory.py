@@ -31,18 +31,29 @@ class RunMemory:
         self._directory = directory
         self._boot = boot
         self._open_runs: dict[str, str] = {}
+        self._ended: dict[str, GapCause] = {}
         self._lock = threading.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def since(self, camera_id: str) -> GapCause | None:
-        """The cause of what lies uncovered before this process."""
+        """The cause of what lies uncovered now: of this process's last run if there was one, else what the file tells."""
+        with self._lock:
+            if camera_id in self._ended:
+                return self._ended[camera_id]
         return since_cause(self._read(camera_id), self._boot)
 
     def opened(self, camera_id: str, run_id: str) -> None:
         """Durable on return; ``Transient`` or ``Rejected`` when the disk cannot take it."""
         with self._lock:
             self._open_runs[camera_id] = run_id
+            self._ended.pop(camera_id, None)
             self._write(camera_id, Remembered(run_id, open=True, boot_id=self._boot))
+
+    def ended(self, camera_id: str, run_id: str, cause: GapCause) -> None:
+        """A run ended; its end is not durable yet. Does not block."""
+        with self._lock:
+            if self._open_runs.get(camera_id) == run_id:
+                self._ended[camera_id] = cause
 
     def closed(self, camera_id: str, run_id: str, cause: GapCause) -> None:
         """As ``opened``. Does nothing when a later run was opened meanwhile."""

@@ -204,7 +204,10 @@ class StreamTask:
             self._apply(Failed(self._now_ns(), failure, random.random()))  # noqa: S311 - jitter
 
     def _record(self, record: MediaRecord, headers: Headers, value: bytes) -> None:
-        on_durable = partial(self._note_closed, record) if isinstance(record, RunEnd) else None
+        on_durable = None
+        if isinstance(record, RunEnd):
+            self._around.memory.ended(self._camera_id, record.run.run_id, record.cause)
+            on_durable = partial(self._note_closed, record)
         self._around.outbox.offer(Outgoing(VIDEO_RECORD.name, self._camera_id, value, headers), on_durable)
 
     def _note(self, record: MediaRecord) -> None:
