@@ -8,7 +8,10 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 WEB := services/console/web
-TIERS := $(wildcard tests/unit tests/contract tests/integration tests/e2e)
+# The spine first: it waits on real time most, and the other worker goes on beside it.
+TIERS := $(wildcard tests/integration/spine tests/unit tests/contract tests/integration tests/e2e)
+# Two workers, whole modules each, so that one's waiting is the other's time; JOBS=0 runs all in one process.
+JOBS ?= 2
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help setup box test lint fmt bench docs servers server-binaries lock clean
@@ -23,7 +26,7 @@ box: setup       ## start the product on this machine; ARGS="--camera door=rtsp:
 	@exec $(BIN)/kanhu box $(ARGS)
 
 test: setup server-binaries lint   ## lint, then every test tier against real servers (what CI runs); ARGS="-k name" narrows it
-	@$(BIN)/python -m pytest $(TIERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(TIERS) $(ARGS)
 
 lint: setup      ## ruff, mypy --strict, import layers, and the page's eslint and tsc
 	@$(BIN)/ruff check .
