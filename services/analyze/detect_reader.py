@@ -57,6 +57,7 @@ class DetectReader:
         self._marks: dict[str, _Mark] = {}
         self._next: dict[TopicPartition, int] = {}
         self._announced = Announced()
+        self._away = False
         self._owned: frozenset[TopicPartition] = frozenset()
         #: Set once partitions were given to this member.
         self.joined = asyncio.Event()
@@ -69,7 +70,9 @@ class DetectReader:
             try:
                 await self._read(stop)
             except Transient as error:
-                _log.warning("video.detect.v1 cannot be read now; trying again", error=str(error))
+                say = _log.debug if self._away else _log.warning  # once an outage
+                say("video.detect.v1 cannot be read now; trying again", error=str(error))
+                self._away = True
                 await asyncio.sleep(1.0)
         await self._release(frozenset(self._next) | self._owned)
 
@@ -78,6 +81,7 @@ class DetectReader:
             [VIDEO_DETECT.name], group=GROUP, start="earliest", on_assigned=self._assigned, on_revoked=self._release
         )
         async with reader as consumer:
+            self._away = False
             due_ns = self._now_ns() + round(_COMMIT_EVERY_S * NS_PER_S)
             while not stop.is_set():
                 records = await consumer.poll(max_records=128, timeout_s=0.25)

@@ -59,6 +59,7 @@ class SensorReader:
         self._doors: dict[str, _Watched] = {}
         self._next: dict[TopicPartition, int] = {}
         self._open: dict[str, Incident] = {}
+        self._away = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until told to stop; a log that is away is waited for."""
@@ -66,7 +67,9 @@ class SensorReader:
             try:
                 await self._read(stop)
             except Transient as error:
-                _log.warning("sensor.v1 cannot be read now; trying again", error=str(error))
+                say = _log.debug if self._away else _log.warning  # once an outage
+                say("sensor.v1 cannot be read now; trying again", error=str(error))
+                self._away = True
                 await asyncio.sleep(1.0)
 
     async def change(self, entities: Entities) -> None:
@@ -85,6 +88,7 @@ class SensorReader:
             [SENSOR.name], group=GROUP, start="earliest", on_assigned=self._assigned, on_revoked=self._revoked
         )
         async with reader as consumer:
+            self._away = False
             stored: dict[TopicPartition, int] = {}
             while not stop.is_set():
                 records = await consumer.poll(max_records=512, timeout_s=_POLL_S)

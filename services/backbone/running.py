@@ -67,6 +67,18 @@ def run_service(name: str, run: Service, argv: Sequence[str] | None = None) -> i
     return asyncio.run(_live(name, run, settings, path))
 
 
+async def lasting(work: Awaitable[None]) -> None:
+    """Run a part of a service in its task group. A group takes a cancelled member for one that was told to go; a cancellation
+    that nobody asked for (a library lets one out of a task of its own) is made the failure that it is."""
+    try:
+        await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling() == 0:
+            raise RuntimeError("a part of the service was ended by a cancellation that nobody asked for") from error
+        raise
+
+
 def program_version() -> str:
     try:
         return version("kanhu")

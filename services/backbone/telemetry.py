@@ -15,9 +15,12 @@ from typing import Any, Literal, TextIO
 import structlog
 from pydantic import SecretStr
 
+from services.backbone.log_quota import LineQuota
 from services.contracts.source_url import redact_url
 
 STRUCK_OUT = "***"
+#: Libraries that complain of every attempt while a server is away; what that means for us our own lines say.
+TALKATIVE = ("aiokafka",)
 #: A key that names a secret; ``password_file`` and ``password_env`` only say where one is.
 _SECRET_KEY = re.compile(
     r"(password|passwd|passphrase|secret|token|authorization|credential|cookie|api_?key|private_?key)", re.I
@@ -64,6 +67,8 @@ def configure_logging(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(form, output.stream)],
         )
     )
+    for library in TALKATIVE:
+        output.addFilter(LineQuota(library))
     root = logging.getLogger()
     root.handlers = [output]
     root.setLevel(logging.WARNING)

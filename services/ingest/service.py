@@ -18,7 +18,7 @@ import structlog
 
 from services.backbone.assembly import open_spool_log
 from services.backbone.entities import agent_directory
-from services.backbone.running import Host
+from services.backbone.running import Host, lasting
 from services.contracts.entity import SensorConfig
 from services.contracts.errors import Rejected
 from services.contracts.settings import AgentSettings
@@ -195,7 +195,7 @@ async def _outbox(host: Host, directory: Path) -> AsyncIterator[Outbox]:
 async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run something beside a block; if it fails, so does the block."""
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(work, name=name)
+        task = tasks.create_task(lasting(work), name=name)
         try:
             yield
         finally:

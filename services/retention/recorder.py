@@ -32,7 +32,7 @@ _POLL_RECORDS = 64
 _COMMIT_EVERY_S = 0.5
 _LOOK_EVERY_S = 1.0
 _DRAIN_S = 10.0
-_LONGEST_WAIT_S = 5.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
 
 logger = structlog.get_logger(__name__)
 
@@ -55,18 +55,19 @@ class Recorder:
         self._consumer: Consumer | None = None
         self._commit_due_ns = 0
         self._look_due_ns = 0
+        self._wait_s = _FIRST_WAIT_S
 
     async def run(self) -> None:
-        wait_s = 0.2
         try:
             while not self._stop.is_set():
                 try:
                     await self._consume()
                 except Transient as error:
                     self._readiness.set(CONDITION, False, f"reading the log: {error}")
-                    logger.warning("the log is away; trying again", error=str(error), wait_s=round(wait_s, 1))
-                    await self._rest(wait_s * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
-                    wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+                    say = logger.warning if self._wait_s == _FIRST_WAIT_S else logger.debug  # once an outage
+                    say("the log is away; trying again", error=str(error))
+                    await self._rest(self._wait_s * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
+                    self._wait_s = min(self._wait_s * 2, _LONGEST_WAIT_S)
         finally:
             await self._drop(frozenset(self._partitions))
             self._scratch.close()
@@ -83,6 +84,7 @@ class Recorder:
         )
         async with membership as consumer:
             self._consumer = consumer
+            self._wait_s = _FIRST_WAIT_S
             self._readiness.set(CONDITION, True)
             while not self._stop.is_set():
                 await self._turn(consumer)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.backbone.running import Host
+from services.backbone.running import Host, lasting
 from services.retention.archive import CONDITION as ARCHIVE
 from services.retention.archive import Archive
 from services.retention.recorder import CONDITION as RECORDER
@@ -22,7 +22,7 @@ async def run(host: Host) -> None:
     archive = Archive(host.backbone, host.stop, host.readiness)
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(recorder.run(), name="recorder")
-            group.create_task(archive.run(), name="archive")
+            group.create_task(lasting(recorder.run()), name="recorder")
+            group.create_task(lasting(archive.run()), name="archive")
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed

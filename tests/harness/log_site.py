@@ -118,7 +118,7 @@ class KafkaSite(LogSite):
 
 async def open_log(kind: str, address: str) -> Log:
     if kind == "kafka":
-        return KafkaLog(address, append_timeout_s=4.0, session_s=LEASE_S, drain_limit_s=15.0)
+        return KafkaLog(address, append_timeout_s=4.0, session_s=LEASE_S, drain_limit_s=15.0, stall_limit_s=3.0)
     tuning = LogTuning(lease_s=LEASE_S, drain_limit_s=15.0, busy_timeout_s=1.0, housekeeping_s=0.5)
     return await EmbeddedLog.open(address, tuning=tuning)
 

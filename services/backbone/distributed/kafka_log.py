@@ -19,6 +19,7 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 from services.backbone.distributed.kafka_log_appender import FRAMED_RECORD_BYTES, KafkaAppender
 from services.backbone.distributed.kafka_log_consumer import KafkaConsumer, KafkaConsumerPlan
 from services.backbone.distributed.kafka_log_errors import translated
+from services.backbone.distributed.kafka_log_watch import BrokerPresence
 from services.backbone.log_metrics import appending
 from services.backbone.ports import OnPartitions, Outgoing, Position, TopicPartition
 from services.backbone.record_rules import check_record
@@ -34,7 +35,8 @@ class KafkaLog:
     """See :class:`services.backbone.ports.Log`. Belongs to one event loop; connects when first used.
 
     ``append_timeout_s``: after this long without an acknowledgement ``append`` raises ``Transient``. ``session_s``: how long a
-    member that fell silent keeps its partitions. ``drain_limit_s``: how long ``on_revoked`` may take.
+    member that fell silent keeps its partitions. ``drain_limit_s``: how long ``on_revoked`` may take. ``stall_limit_s``: a
+    consumer that delivered nothing for so long although there is something, and the broker too, is built anew.
     """
 
     def __init__(
@@ -45,13 +47,16 @@ class KafkaLog:
         append_timeout_s: float = 8.0,
         session_s: float = 10.0,
         drain_limit_s: float = 60.0,
+        stall_limit_s: float = 30.0,
     ) -> None:
         self._bootstrap = bootstrap
         self._replication = replication
         self._timeout_s = append_timeout_s
         self._session_ms = int(session_s * 1000)
         self._drain_limit_s = drain_limit_s
-        self._appender = KafkaAppender(bootstrap, timeout_s=append_timeout_s)
+        self._stall_limit_s = stall_limit_s
+        self._presence = BrokerPresence(bootstrap)
+        self._appender = KafkaAppender(bootstrap, timeout_s=append_timeout_s, presence=self._presence)
         self._partitions: dict[str, int] = {}
         self._consumers: set[KafkaConsumer] = set()
         self._closed = False
@@ -89,8 +94,9 @@ class KafkaLog:
         consumer = KafkaConsumer(
             KafkaConsumerPlan(
                 self._bootstrap, tuple(topics), group, start, on_assigned, on_revoked,
-                build=lambda: self._build(group, start),
+                build=lambda: self._build(group, start), presence=self._presence,
                 start_limit_s=self._drain_limit_s + 30.0, drain_limit_s=self._drain_limit_s,
+                stall_limit_s=self._stall_limit_s,
             )
         )  # fmt: skip
         self._consumers.add(consumer)

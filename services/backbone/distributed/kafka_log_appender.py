@@ -12,12 +12,13 @@ import contextlib
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from services.backbone.distributed.kafka_log_errors import translate
+from services.backbone.distributed.kafka_log_errors import cancelled_from_outside, translate
+from services.backbone.distributed.kafka_log_watch import BrokerPresence
 from services.backbone.ports import Outgoing, Position
 from services.backbone.record_rules import partition_of
-from services.contracts.errors import Rejected
+from services.contracts.errors import KanhuError, Rejected
 from services.contracts.topics import MAX_RECORD_BYTES
 
 # Room for the framing of a record batch around a record of the largest size.
@@ -29,8 +30,9 @@ IN_FLIGHT_BYTES = 64 * 1024 * 1024
 class KafkaAppender:
     """One producer at a time, made when first needed and after every failure."""
 
-    def __init__(self, bootstrap: str, *, timeout_s: float) -> None:
+    def __init__(self, bootstrap: str, *, timeout_s: float, presence: BrokerPresence) -> None:
         self._bootstrap = bootstrap
+        self._presence = presence
         self._timeout_s = timeout_s
         self._producer: AIOKafkaProducer | None = None
         self._starting: asyncio.Task[AIOKafkaProducer] | None = None
@@ -48,15 +50,24 @@ class KafkaAppender:
                 await self._admit(size_bytes)
                 try:
                     producer = await self._ready_producer()
-                    return await self._send(producer, records, partitions)
+                    positions = await self._send(producer, records, partitions)
                 finally:
                     self._in_flight_bytes -= size_bytes
                     self._room.set()
-        except (KafkaError, OSError, TimeoutError) as error:
-            failure = translate(error, "appending", self._bootstrap)
-            if producer is not None and not isinstance(failure, Rejected):
+        except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and cancelled_from_outside():
+                raise
+            raise self._failed(error, producer) from error
+        self._presence.found()
+        return positions
+
+    def _failed(self, error: BaseException, producer: AIOKafkaProducer | None) -> KanhuError:
+        failure = translate(error, "appending", self._bootstrap)
+        if not isinstance(failure, Rejected):
+            self._presence.lost(failure)
+            if producer is not None:
                 self._discard(producer)
-            raise failure from error
+        return failure
 
     async def close(self) -> None:
         if self._starting is not None:
@@ -147,5 +158,7 @@ async def _throw_away(producer: AIOKafkaProducer) -> None:
     while sender is not None and not sender.done():
         sender.cancel()  # each time ends one more of the requests that it waits for
         await asyncio.wait([sender], timeout=0.05)
+    # Else ``stop`` leaves a task behind that waits for these batches for ever, and holds their bytes.
+    producer._message_accumulator.fail_all(KafkaConnectionError("given up"))
     with contextlib.suppress(Exception):
         await producer.stop()

@@ -1,7 +1,7 @@
 """Consuming from Kafka: manual commits, drains before partitions leave, and a way back after long outages.
 
-aiokafka's client recovers from most outages by itself, but its coordination may end for good on an unexpected one; then the
-consumer here is built anew, after a drain, as if its partitions had been taken away.
+aiokafka's client recovers from most outages by itself, but its coordination may end for good on an unexpected one, and it may
+stop delivering without a word; then the consumer here is built anew, after a drain, as if its partitions had been taken away.
 """
 
 from __future__ import annotations
@@ -9,19 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaError, RecordTooLargeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    CorruptRecordException,
+    KafkaError,
+    RecordTooLargeError,
+)
 
 from services.backbone import metrics
-from services.backbone.distributed.kafka_log_errors import translate, translated
+from services.backbone.distributed.kafka_log_client import end_consumer
+from services.backbone.distributed.kafka_log_errors import cancelled_from_outside, translate, translated
+from services.backbone.distributed.kafka_log_watch import BrokerPresence, Finding, ProgressWatch, look
 from services.backbone.ports import Delivered, OnPartitions, TopicPartition
-from services.contracts.errors import KanhuError, Rejected, Transient
+from services.contracts.errors import Rejected, Transient
 
 _CALL_LIMIT_S = 10.0
 _NAMED_PARTITION = re.compile(r"TopicPartition\(topic='(?P<topic>[^']+)', partition=(?P<partition>\d+)\)")
@@ -39,8 +46,10 @@ class KafkaConsumerPlan:
     on_assigned: OnPartitions | None
     on_revoked: OnPartitions | None
     build: Callable[[], AIOKafkaConsumer]
+    presence: BrokerPresence
     start_limit_s: float
     drain_limit_s: float
+    stall_limit_s: float
 
 
 @dataclass(slots=True)
@@ -65,6 +74,8 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned_once = asyncio.Event()
         self._suspect: TopicPartition | None = None  # read a record at a time, since a damaged one is near
         self._reopening: asyncio.Task[None] | None = None
+        self._watch = ProgressWatch(plan.stall_limit_s, plan.start_limit_s)
+        self._looking: asyncio.Task[Finding] | None = None
         self._closing = False
         self._closed = False
 
@@ -72,7 +83,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         """Join the group (or take every partition); return when ``on_assigned`` has returned."""
         inner = self._inner = self._plan.build()
         try:
-            with translated(f"joining {self._plan.group or 'as a reader'}", self._plan.bootstrap):
+            with self._asking(f"joining {self._plan.group or 'as a reader'}"):
                 async with asyncio.timeout(self._plan.start_limit_s):
                     if self._plan.group is None:
                         await self._open_reader(inner)
@@ -83,7 +94,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                         await self._assigned_once.wait()
         except BaseException:
             self._inner = None
-            await _stop(inner)
+            await end_consumer(inner)
             raise
 
     async def poll(self, *, max_records: int = 256, timeout_s: float = 1.0) -> list[Delivered]:
@@ -94,8 +105,13 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             remaining_s = max(deadline - loop.time(), 0)
             inner = await self._ready(remaining_s)
             records = await self._take(inner, max_records, max(deadline - loop.time(), 0)) if inner is not None else []
-            if records or loop.time() >= deadline:
+            if records:
+                self._plan.presence.found()
+                self._watch.delivered(loop.time())
                 return records
+            await self._watch_over(loop.time())
+            if loop.time() >= deadline:
+                return []
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         if self._plan.group is None:
@@ -107,7 +123,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             raise Rejected(f"an offset cannot be negative: {dict(offsets)!r}")
         if inner is None or not self._held.partitions.issuperset(offsets):
             raise Rejected(f"of {sorted(offsets)} not all belong to this member any more; their new owner replays them")
-        with translated(f"committing for {self._plan.group}", self._plan.bootstrap):
+        with self._asking(f"committing for {self._plan.group}"):
             async with asyncio.timeout(_CALL_LIMIT_S):
                 await inner.commit({KafkaPartition(*partition): offset for partition, offset in offsets.items()})
 
@@ -138,7 +154,7 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         inner = self._require_open()
         if inner is None or not self._held.partitions:
             return {}
-        with translated("asking for end offsets", self._plan.bootstrap):
+        with self._asking("asking for end offsets"):
             return await self._ends(inner, self._held.partitions)
 
     async def close(self) -> None:
@@ -149,11 +165,12 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._drain()
         finally:
             self._closed = True
-            if self._reopening is not None:
-                self._reopening.cancel()
-                await asyncio.gather(self._reopening, return_exceptions=True)
+            beside = [task for task in (self._reopening, self._looking) if task is not None]
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             if self._inner is not None:
-                await _stop(self._inner)
+                await end_consumer(self._inner)
 
     async def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
         """Called by aiokafka before a rebalance, always with the whole assignment."""
@@ -251,8 +268,10 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         except (CorruptRecordException, RecordTooLargeError) as error:
             await self._step_over(inner, error, careful)
             return []
-        except (KafkaError, ConsumerStoppedError, OSError) as error:
-            await self._give_up(inner)
+        except (KafkaError, ConsumerStoppedError, OSError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and cancelled_from_outside():
+                raise
+            await self._give_up(inner, repr(error))
             raise translate(error, "polling", self._plan.bootstrap) from error
         records = [_delivered(record) for batch in batches.values() for record in batch]
         for record in records:
@@ -278,13 +297,33 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         _log.error("log.record_damaged", origin=f"{suspect.topic}/{suspect.partition}/{offset}", reason=str(error))
         inner.seek(KafkaPartition(*suspect), offset + 1)
 
-    async def _give_up(self, inner: AIOKafkaConsumer) -> None:
+    async def _watch_over(self, now_s: float) -> None:
+        """After a poll that brought nothing: look, beside the caller, whether there is nothing; replace a client that is lost."""
+        inner = self._inner
+        if inner is None:
+            return
+        if self._looking is None:
+            if self._watch.look_due(now_s):
+                flowing = [KafkaPartition(*partition) for partition in self._held.partitions - self._held.paused]
+                looking = look(inner, flowing, self._plan.presence, rebalancing=not self._calm.is_set())
+                self._looking = asyncio.create_task(looking, name="kafka-consumer-look")
+        elif self._looking.done():
+            looked, self._looking = self._looking, None
+            finding = Finding.STUCK if looked.cancelled() else looked.result()
+            if self._watch.lost(finding, now_s):
+                self._watch.replaced()
+                await self._give_up(inner, f"no progress: {finding.name.lower()}")
+
+    async def _give_up(self, inner: AIOKafkaConsumer, why: str) -> None:
         """The client is beyond help: drain, and have the next poll build another."""
-        _log.warning("log.consumer_rebuilt", group=self._plan.group)
+        _log.warning("log.consumer_rebuilt", group=self._plan.group, topics=self._plan.topics, why=why)
         self._inner = None
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         if self._plan.group is not None:
             await self._drain()
-        await _stop(inner)
+        await end_consumer(inner)
         self._calm.set()
 
     async def _drain(self) -> None:
@@ -311,16 +350,21 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         wanted = [partition for partition in (KafkaPartition(*p) for p in partitions) if partition in assigned]
         (self._inner.resume if flowing else self._inner.pause)(*wanted)
 
+    @contextlib.contextmanager
+    def _asking(self, doing: str) -> Iterator[None]:
+        """What the broker answers or fails to is told to everyone as its presence."""
+        try:
+            with translated(doing, self._plan.bootstrap):
+                yield
+        except Transient as error:
+            self._plan.presence.lost(error)
+            raise
+        self._plan.presence.found()
+
     def _require_open(self) -> AIOKafkaConsumer | None:
         if self._closed:
             raise Transient("the consumer is closed; open another")
         return self._inner
-
-
-async def _stop(inner: AIOKafkaConsumer) -> None:
-    with contextlib.suppress(KafkaError, KanhuError, TimeoutError, OSError):
-        async with asyncio.timeout(_CALL_LIMIT_S):
-            await inner.stop()
 
 
 def _delivered(record: Any) -> Delivered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 
@@ -36,11 +37,24 @@ _FENCED = (
 
 @contextlib.contextmanager
 def translated(doing: str, bootstrap: str) -> Iterator[None]:
-    """Raise our errors for Kafka's and for a timeout, with the cause attached. ``doing`` completes "while …"."""
+    """Raise our errors for Kafka's and for a timeout, with the cause attached. ``doing`` completes "while …".
+
+    A cancellation that nobody asked for is one of aiokafka's own tasks ending under our feet, and is an error like others.
+    """
     try:
         yield
     except (kafka.KafkaError, kafka.ConsumerStoppedError, OSError, TimeoutError) as error:
         raise translate(error, doing, bootstrap) from error
+    except asyncio.CancelledError as error:
+        if cancelled_from_outside():
+            raise
+        raise translate(error, doing, bootstrap) from error
+
+
+def cancelled_from_outside() -> bool:
+    """Whether somebody asked that the running task be cancelled; if not, a ``CancelledError`` in it is a stray one."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def translate(error: BaseException, doing: str, bootstrap: str) -> KanhuError:
