@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from services.backbone.ports import Consumer, Delivered, TopicPartition
 from services.contracts.dead_letter import decode_dead_letter
@@ -78,7 +78,7 @@ async def _refused_origins(inspected: Inspected) -> set[str]:
     return origins
 
 
-async def _below(consumer: Consumer, place: TopicPartition, offset: int):  # type: ignore[no-untyped-def]
+async def _below(consumer: Consumer, place: TopicPartition, offset: int) -> AsyncIterator[Delivered]:
     """The last records of a partition below an offset."""
     others = consumer.assignment() - {place}
     consumer.pause(others)

@@ -74,7 +74,7 @@ class House:
             rows = [row for row in segments(self.site, camera_id) if row["run_id"] == run_id]
             return bool(rows) and rows[-1]["last_seq"] == run.next_seq - 1
 
-        await self.until(stored, f"all {run.next_seq} chunks of {camera_id} in the ledger")
+        await self.until(stored, f"all {run.next_seq} chunks of {camera_id} in the ledger", seconds=90)
 
 
 def recent_run(camera_id: str, number: int = 1, *, seconds_ago: float = 60, **options: object) -> DrawnRun:
