@@ -22,7 +22,7 @@ from tests.harness.footage import (
 )
 from tests.harness.ground import Ground
 from tests.harness.material import Material
-from tests.harness.site import Service, Site
+from tests.harness.site import Service, Site, free_port
 from tests.harness.slices import codec_of, first_difference, slice_digests
 from tests.harness.waiting import wait_until
 
@@ -57,11 +57,12 @@ def battered(ground: Ground, clips: Material, tmp_path_factory: pytest.TempPathF
         ],
         analyze={"detector": "drawn-person"},
         retain={"segment_s": 4},
+        console={"listen": f"127.0.0.1:{free_port()}"},
     )
-    site.start("retain", "analyze", "agent")
+    site.start("retain", "analyze", "console", "agent")
     wait_for_first_segments(site, *CAMERAS)
     moments = random.Random(SEED)
-    victims: list[Service] = ["agent"] * 6 + ["retain"] * 8 + ["analyze"] * 6
+    victims: list[Service] = ["agent"] * 6 + ["retain"] * 8 + ["analyze"] * 4 + ["console"] * 2
     moments.shuffle(victims)
     for victim in victims:
         time.sleep(moments.uniform(0.0, 2.0))  # the moment is what is random here
@@ -78,7 +79,7 @@ def battered(ground: Ground, clips: Material, tmp_path_factory: pytest.TempPathF
             wait_until(done, seconds=40, what=f"gap {len(left.agent_deaths_ns)} to be closed", every_s=0.2)
     site.stop("agent")
     wait_for_the_end(site, *CAMERAS)
-    site.stop("analyze", "retain")
+    site.stop("analyze", "console", "retain")
     yield left
 
 
