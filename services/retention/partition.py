@@ -25,7 +25,8 @@ from services.contracts.settings import Settings
 from services.contracts.time import NS_PER_S, Span
 from services.retention.core.admission import read_media_record
 from services.retention.core.commands import Arrived, Command, Event, Idle, Quarantine, Silent
-from services.retention.core.sealing import StreamState, held_offset, step, unknown_run
+from services.retention.core.sealing import step, unknown_run
+from services.retention.core.stream_state import StreamState, held_offset
 from services.retention.ledger import Outpaced, StreamKey, live_streams
 from services.retention.patience import Patience
 from services.retention.performer import Circumstances, Performer

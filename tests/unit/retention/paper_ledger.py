@@ -29,7 +29,8 @@ from services.retention.core.commands import (
     Seal,
 )
 from services.retention.core.coverage import Change, GapRow, Known
-from services.retention.core.sealing import StreamState, held_offset, step, unknown_run
+from services.retention.core.sealing import step, unknown_run
+from services.retention.core.stream_state import StreamState, held_offset
 
 SEGMENT_NS = 10_000_000_000
 
