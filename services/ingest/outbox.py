@@ -252,6 +252,7 @@ class Outbox:
                 await attempt()
                 return
             except KanhuError as error:
-                logger.warning(complaint, error=str(error), retry_s=wait_s)
+                say = logger.warning if wait_s == _FIRST_RETRY_S else logger.debug  # once an outage
+                say(complaint, error=str(error), retry_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, _LONGEST_RETRY_S)

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from services.backbone.distributed.kafka_log_errors import cancelled_from_outside, translate
 from services.backbone.distributed.kafka_log_watch import BrokerPresence
@@ -158,7 +158,7 @@ async def _throw_away(producer: AIOKafkaProducer) -> None:
     while sender is not None and not sender.done():
         sender.cancel()  # each time ends one more of the requests that it waits for
         await asyncio.wait([sender], timeout=0.05)
-    # Else ``stop`` leaves a task behind that waits for these batches for ever, and holds their bytes.
-    producer._message_accumulator.fail_all(KafkaConnectionError("given up"))
+    # ``stop`` would leave a task behind that waits for the batches for ever and holds their bytes.
+    producer._closed = True
     with contextlib.suppress(Exception):
-        await producer.stop()
+        await producer.client.close()
