@@ -12,7 +12,7 @@ from services.backbone import metrics
 from services.box import command
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")])
+PAGES = sorted([REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").rglob("*.md")])
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
