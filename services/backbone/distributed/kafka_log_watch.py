@@ -49,7 +49,9 @@ class BrokerPresence:
         if not self._away and self._monotonic_s() - self._heard_s >= _GRACE_S:
             self._away = True
             _log.warning(
-                "log.away; what needs it waits and is tried again", bootstrap=self.bootstrap, cause=(str(cause) or repr(cause))[:300]
+                "log.away; what needs it waits and is tried again",
+                bootstrap=self.bootstrap,
+                cause=(str(cause) or repr(cause))[:300],
             )
 
 
