@@ -22,13 +22,13 @@ REGISTRY_HOSTS = (
     "registry.yarn" + "pkg.com",
     "proxy.golang" + ".org",
     "sum.golang" + ".org",
-    "repo.maven." + "apache.org",
+    "repo." + "maven.apache.org",
     "repo1." + "maven.org",
     "static." + "crates.io",
     "deb." + "debian.org",
 )
 FUNCTION_LINES = 60
-MODULE_LINES = 450  # written to stay below 400
+MODULE_LINES = 400
 ABSOLUTE_PATHS = re.compile(r"(?<![\w.$}~])/(?:root|work|home/[a-z])/[\w.-]")
 
 
