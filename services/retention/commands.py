@@ -26,7 +26,7 @@ from services.contracts.settings import Settings
 from services.contracts.time import format_rfc3339, parse_rfc3339
 from services.retention.check import check
 from services.retention.export import export_footage
-from services.retention.footage import list_footage
+from services.retention.footage import being_written_since, list_footage
 from services.retention.incidents import follow_incidents, list_incidents
 
 DONE, FINDINGS = 0, 1
@@ -134,6 +134,11 @@ async def _export_footage(arguments: argparse.Namespace, backbone: Backbone, set
             _print(arguments, row, _footage_line(row))
     if not files and not arguments.json:
         print(f"no footage of {camera_id} in that range is in the store")
+    unsealed_ns = await being_written_since(backbone.need_catalog(), camera_id)
+    if unsealed_ns is not None and to_ns > unsealed_ns:
+        since, patience_s = format_rfc3339(unsealed_ns), settings.retain.segment_s
+        text = f"footage from {since} on is still being sealed; export again in about {patience_s:g} s for the rest"
+        _print(arguments, {"kind": "unsealed", "camera_id": camera_id, "start": since, "start_ns": unsealed_ns}, text)
     return DONE if files else FINDINGS
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from services.backbone.catalog_schema import gap, segment
+from services.backbone.catalog_schema import coverage, gap, segment
 from services.backbone.ports import Catalog, Transaction
 from services.contracts.time import format_rfc3339
 
@@ -66,3 +66,11 @@ async def _gaps_between(
         chosen.append(gap.c.start_ns < to_ns)
     rows = await tx.rows(select(gap).where(*chosen).order_by(gap.c.camera_id, gap.c.start_ns))
     return [dict(row) for row in rows]
+
+
+async def being_written_since(catalog: Catalog, camera_id: str, *, stream: str = "record") -> int | None:
+    """From which instant on a live camera's footage is not sealed yet, ns UTC; ``None`` when all of it is, or none is known."""
+    mine = (coverage.c.camera_id == camera_id) & (coverage.c.stream == stream) & coverage.c.run_id.is_not(None)
+    async with catalog.snapshot() as tx:
+        rows = await tx.rows(select(coverage.c.until_ns).where(mine))
+    return int(rows[0]["until_ns"]) if rows else None

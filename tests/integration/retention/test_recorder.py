@@ -11,7 +11,7 @@ import pytest
 from services.contracts.media_record import Chunk
 from services.media.segment import read_segment
 from tests.harness.drawn_footage import Agent, DrawnRun
-from tests.harness.footage import export, findings, gaps, segments
+from tests.harness.footage import FIRST, LAST, export, findings, gaps, segments
 from tests.harness.ground import Plug
 from tests.harness.site import Site
 from tests.integration.retention.conftest import House, assert_each_chunk_once, recent_run
@@ -129,3 +129,19 @@ async def test_a_clean_stop_leaves_no_scratch_and_the_open_segment_in_the_log(bo
     await box_house.append([run.end()])
     await box_house.until_stored(run)
     assert_each_chunk_once(box_house.site, run)
+
+
+async def test_an_export_says_what_is_still_being_sealed_and_nothing_once_the_run_ended(
+    box_house: House, tmp_path: Path
+) -> None:
+    run = recent_run("yard")
+    await box_house.append([run.start(), *run.chunks(25)])
+    await box_house.until(lambda: len(segments(box_house.site, "yard")) == 2, "two segments")
+    words = ["footage", "export", "--camera", "yard", "--from", FIRST, "--to", LAST]
+    live = box_house.site.lines(*words, "--out", str(tmp_path / "live.mp4"), expect=(0,))
+    assert [row["kind"] for row in live if row["kind"] != "gap"] == ["file", "unsealed"]  # silence is a presumed gap
+    assert live[-1]["start_ns"] == live[0]["end_ns"] == segments(box_house.site, "yard")[-1]["end_ns"]
+    await box_house.append([run.end()])
+    await box_house.until_stored(run)
+    ended = box_house.site.lines(*words, "--out", str(tmp_path / "ended.mp4"), expect=(0,))
+    assert [row["kind"] for row in ended] == ["file", "gap"]
