@@ -35,6 +35,8 @@ from services.contracts.topics import CONFIG, DEAD_LETTER
 FILE_LOOK_S = 1.0
 #: How long a service waits for the first reading of config.v1 before it begins with FILE (and the agent's memory) alone.
 FIRST_READING_S = 5.0
+#: config.v1 is looked at this often. Waiting in ``poll`` would wake its reader at every chunk that an agent appends.
+_CONFIG_LOOK_S = 0.25
 _LONGEST_WAIT_S = 10.0
 _UNSEEN = object()
 
@@ -157,7 +159,8 @@ class EntityFeed:
                     await self._replay(consumer)
                     wait_s = 0.5
                     while True:
-                        await self._apply(await consumer.poll(timeout_s=5.0))
+                        await self._apply(await consumer.poll(timeout_s=0.0))
+                        await asyncio.sleep(_CONFIG_LOOK_S)
             except (Transient, NotFound) as error:
                 logger.warning("config.v1 cannot be read now; the entities stay as they are", error=str(error))
             except KanhuError as error:
