@@ -14,7 +14,7 @@ from services.analyze.detector import Model, activate
 from services.analyze.installed import is_present, read_model
 from services.analyze.registry import ModelEntry, Registry, entry_of, load_registry
 from services.contracts.entity import CameraConfig
-from services.contracts.errors import NotFound
+from services.contracts.errors import NotFound, Rejected
 from services.contracts.settings import AnalyzeSettings, EmbeddedBackbone, Settings
 from services.contracts.source_url import parse_source_url
 
@@ -53,13 +53,15 @@ class ModelShelf:
 
     def _choose(self, camera: CameraConfig, registry: Registry) -> ModelEntry:
         if self.settings.detector != AUTO:
-            return entry_of(registry, self.settings.detector)
+            return _person_detector(entry_of(registry, self.settings.detector))
         if parse_source_url(camera.url).scheme == "sim":
             return next(entry for entry in registry.values() if entry.drawn_rooms_only)
         for entry in registry.values():
-            if not entry.drawn_rooms_only and is_present(entry, self.models_dir):
+            if _watches_persons(entry) and not entry.drawn_rooms_only and is_present(entry, self.models_dir):
                 return entry
-        names = ", ".join(entry.name for entry in registry.values() if not entry.drawn_rooms_only)
+        names = ", ".join(
+            entry.name for entry in registry.values() if _watches_persons(entry) and not entry.drawn_rooms_only
+        )
         raise NotFound(
             f"no detector for real pictures is installed, so camera {camera.camera_id} is recorded but not watched; "
             f"run: kanhu models install NAME --data DIR, with NAME one of {names}"
@@ -72,3 +74,16 @@ class ModelShelf:
         except OSError:
             state = None
         return (state.st_mtime_ns, state.st_size, state.st_ino) if state is not None else "packaged"
+
+
+def _watches_persons(entry: ModelEntry) -> bool:
+    return entry.task == "detect" and bool(entry.person_classes)
+
+
+def _person_detector(entry: ModelEntry) -> ModelEntry:
+    if not _watches_persons(entry):
+        raise Rejected(
+            f"analyze.detector is {entry.name}, a model for task {entry.task} ({entry.use}); "
+            "name one of task detect with a class person, adult or child"
+        )
+    return entry

@@ -14,7 +14,7 @@ import onnxruntime
 import structlog
 from av.video.frame import VideoFrame
 
-from services.analyze.core import yolox
+from services.analyze.core.decoders import yolox
 from services.analyze.core.detection import Detections
 from services.analyze.installed import InstalledModel
 from services.analyze.registry import ModelEntry
@@ -93,6 +93,6 @@ class PersonDetector:
         output = self.model.session.run(None, {entry.input.name: tensor})[0]
         found = yolox.decode(
             np.asarray(output), entry.input.width, entry.input.height,
-            classes=(entry.person_class,), score=self.least_score, iou=_NMS_IOU,
+            classes=entry.person_classes, score=self.least_score, iou=_NMS_IOU,
         )  # fmt: skip
         return replace(found, boxes=laid.to_picture(found.boxes)) if len(found) else found

@@ -13,7 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
-from services.analyze.core import yolox
+from services.analyze.core.decoders.adapter import say
 from services.analyze.registry import ModelEntry
 from services.contracts.errors import Corrupt
 
@@ -87,13 +87,16 @@ def _check_tensor(tensor: TensorProto, entry: ModelEntry) -> None:
 def _check_shapes(model: onnx.ModelProto, entry: ModelEntry) -> None:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = {value.name: _shape(value) for value in model.graph.input if value.name not in weights}
-    wanted: list[int | None] = [1, 3, entry.input.height, entry.input.width]
+    wanted: list[int | None] = list(entry.input.shape)
     if list(inputs) != [entry.input.name] or inputs[entry.input.name] != wanted:
         raise Corrupt(f"{entry.name}: model takes {inputs}; expected {{{entry.input.name!r}: {wanted}}}")
     outputs = [_shape(value) for value in model.graph.output]
-    result: list[int | None] = [1, yolox.rows(entry.input.width, entry.input.height), 5 + entry.class_count]
-    if outputs != [result]:
-        raise Corrupt(f"{entry.name}: model gives {outputs}; expected [{result}]")
+    forms = entry.adapter.forms(entry.head())
+    if not any(
+        len(form) == len(outputs) and all(want.fits(got) for want, got in zip(form, outputs, strict=True))
+        for form in forms
+    ):
+        raise Corrupt(f"{entry.name}: model gives {outputs}; expected {say(forms)}")
     try:
         inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
         onnx.checker.check_model(model)

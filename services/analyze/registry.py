@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from services.analyze.core.decoders import ADAPTERS
+from services.analyze.core.decoders.adapter import Adapter, Head
+from services.analyze.core.findings import KIND_OF_WORD, PERSONS, Kind, Task
 from services.contracts.cloud_event import Payload
 from services.contracts.errors import Rejected
 from services.contracts.ids import Name
@@ -21,14 +24,53 @@ from services.contracts.ids import Name
 PACKAGE = "services.analyze.models"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Decoder = Literal["yolox", "yolov8", "nanodet", "fastestdet", "rtdetr", "movenet", "fire", "yunet", "ultralight"]
+Three = tuple[float, float, float]
+#: Words of a task, a decoder or a class that would tell persons apart. No entry may carry them (R-25).
+_IDENTITY_WORDS = ("reid", "re-id", "embed", "recogni", "identif", "identity", "arcface", "facenet", "sface")
 
 
 class ModelInput(Payload):
-    """Picture as float32 NCHW, BGR, 0-255, laid in at the top left, padded with 114."""
+    """How a picture becomes the model's input: ``value = (pixel * scale - mean) / std`` for each channel, in ``colour``'s order.
+
+    Defaults are YOLOX's: float32 NCHW, BGR, 0-255, laid in at the top left, padded with 114. ``fit``: ``letterbox_*`` keeps the
+    picture's aspect and pads the rest with ``pad`` (a pixel value, before scaling); ``stretch`` does not keep it.
+    """
 
     name: str = Field(min_length=1, max_length=80)
-    width: int = Field(ge=32, le=2048, multiple_of=32)
-    height: int = Field(ge=32, le=2048, multiple_of=32)
+    width: int = Field(ge=32, le=2048)
+    height: int = Field(ge=32, le=2048)
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    dtype: Literal["float32", "uint8"] = "float32"
+    colour: Literal["bgr", "rgb"] = "bgr"
+    scale: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
+    mean: Three = (0.0, 0.0, 0.0)
+    std: Three = (1.0, 1.0, 1.0)
+    fit: Literal["letterbox_top_left", "letterbox_centre", "stretch"] = "letterbox_top_left"
+    pad: int = Field(default=114, ge=0, le=255)
+    size_input: str | None = Field(
+        default=None, max_length=80, description="second input, int64 [1, 2]: is given our width and height (RT-DETR)"
+    )
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the tensor, with the one picture we give at a time."""
+        if self.layout == "nchw":
+            return 1, 3, self.height, self.width
+        return 1, self.height, self.width, 3
+
+    @property
+    def plain(self) -> bool:
+        """Whether pixels go in as they are (YOLOX's way): no scaling, no means."""
+        return (self.scale, self.mean, self.std) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+    @model_validator(mode="after")
+    def _sane(self) -> ModelInput:
+        if any(not (abs(value) < 1e6) for value in (*self.mean, *self.std)) or 0.0 in self.std:
+            raise ValueError("mean and std must be finite, and std not 0")
+        if self.dtype == "uint8" and not self.plain:
+            raise ValueError("a uint8 input takes pixels as they are: leave out scale, mean and std")
+        return self
 
 
 class ModelEntry(Payload):
@@ -36,18 +78,92 @@ class ModelEntry(Payload):
 
     name: Name
     title: str = Field(max_length=200)
-    decoder: Literal["yolox"]
+    task: Task = Field(description="detect, pose, classify or face; follows from the decoder if left out")
+    decoder: Decoder
+    use: Literal["watching", "masking"] = Field(
+        default="watching", description="faces are found only to be masked (R-25)"
+    )
     input: ModelInput
-    class_count: int = Field(ge=1, le=1000)
-    person_class: int = Field(ge=0)
+    class_count: int = Field(default=1, ge=1, le=1000)
+    classes: dict[str, int] = Field(
+        default_factory=dict, description="what we use of the model's classes: person, adult, child, … -> its number"
+    )
+    score: float = Field(default=0.1, ge=0, le=1, description="nothing below this is reported")
+    nms_iou: float = Field(default=0.45, gt=0, le=1, description="boxes that overlap more are one")
+    invert: bool = Field(default=False, description="a classifier's output is the probability that it is NOT there")
     licence: str = Field(min_length=1, max_length=80)
-    source: str = Field(min_length=1, max_length=400)
+    source: str = Field(min_length=1, max_length=600)
     url: str | None = Field(default=None, pattern=r"^https://", description="official release file")
     packaged: str | None = Field(default=None, pattern=r"^[a-z0-9_]+\.onnx$", description="file in this package")
     sha256: list[Sha256] = Field(min_length=1)
     assessment: str = Field(min_length=1, max_length=80, description="impact assessment its activation rests on (R-24)")
     drawn_rooms_only: bool = Field(default=False, description="never chosen for a real camera unless named")
     scope: str = Field(default="", max_length=400, description="what it can and cannot see")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, raw: Any) -> Any:
+        """Fill in the task; read ``person_class``, the older form of ``classes``; refuse what would tell persons apart."""
+        if not isinstance(raw, dict):
+            return raw
+        _refuse_identity(raw)
+        fields = dict(raw)
+        if "person_class" in fields:
+            if "classes" in fields:
+                raise ValueError("person_class is the older form of classes: give only classes")
+            fields["classes"] = {"person": fields.pop("person_class")}
+        adapter = ADAPTERS.get(str(fields.get("decoder")))
+        if adapter is not None:
+            fields.setdefault("task", adapter.task)
+        return fields
+
+    @model_validator(mode="after")
+    def _fits(self) -> ModelEntry:
+        adapter = self.adapter
+        if self.task != adapter.task:
+            raise ValueError(f"decoder {self.decoder} is for task {adapter.task}, not {self.task}")
+        if (self.task == "face") != (self.use == "masking"):
+            raise ValueError(
+                "faces may be found only to be masked: task face needs use masking, and no other task has it"
+            )
+        if self.input.width % adapter.multiple or self.input.height % adapter.multiple:
+            raise ValueError(f"sides of the input of {self.decoder} must be multiples of {adapter.multiple}")
+        if self.input.size_input is not None and not adapter.size_input:
+            raise ValueError(f"decoder {self.decoder} takes no size_input")
+        self._check_classes()
+        return self
+
+    def _check_classes(self) -> None:
+        if (self.task == "detect") != bool(self.classes):
+            raise ValueError("a detector names the classes we use (classes: {person: 0}); other tasks name none")
+        strange = sorted(set(self.classes) - set(KIND_OF_WORD))
+        if strange:
+            raise ValueError(f"classes {strange} are unknown; known are {', '.join(sorted(KIND_OF_WORD))}")
+        numbers = list(self.classes.values())
+        if len(set(numbers)) != len(numbers) or any(not 0 <= number < self.class_count for number in numbers):
+            raise ValueError(f"classes must be different numbers from 0 to {self.class_count - 1}")
+
+    @property
+    def adapter(self) -> Adapter:
+        return ADAPTERS[self.decoder]
+
+    @property
+    def kinds(self) -> dict[int, Kind]:
+        """The model's class numbers we use → what they are."""
+        return {number: KIND_OF_WORD[word] for word, number in self.classes.items()}
+
+    @property
+    def person_classes(self) -> tuple[int, ...]:
+        """The model's class numbers that are persons (person, adult or child), rising."""
+        return tuple(sorted(number for number, kind in self.kinds.items() if kind in PERSONS))
+
+    def head(self, *, score: float | None = None, classes: tuple[int, ...] | None = None) -> Head:
+        """What its adapter must know. ``score`` and ``classes`` default to the entry's own."""
+        wanted = classes if classes is not None else tuple(sorted(self.classes.values())) or (0,)
+        return Head(
+            self.input.width, self.input.height, self.class_count, wanted, self.score if score is None else score,
+            self.nms_iou, together=all(self.kinds.get(number) in PERSONS for number in wanted), invert=self.invert,
+        )  # fmt: skip
 
 
 class _Document(Payload):
@@ -71,6 +187,14 @@ def entry_of(registry: Registry, name: str) -> ModelEntry:
     if name not in registry:
         raise Rejected(f"no model is called {name!r}; known are {', '.join(sorted(registry))}")
     return registry[name]
+
+
+def _refuse_identity(raw: Mapping[str, Any]) -> None:
+    classes = raw.get("classes")
+    words = [raw.get("name"), raw.get("task"), raw.get("decoder"), *(classes if isinstance(classes, dict) else ())]
+    for word in words:
+        if any(part in str(word).lower() for part in _IDENTITY_WORDS):
+            raise ValueError(f"{word!r}: models that recognise or tell apart persons are not admitted (R-25)")
 
 
 def _read(text: str, where: str) -> dict[str, ModelEntry]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from services.analyze.core import yolox
+from services.analyze.core.decoders import yolox
 from services.analyze.core.detection import Detections, iou_matrix
 from services.analyze.detector import Model, PersonDetector
 from services.analyze.scaling import InputScaler

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.analyze.core import yolox
+from services.analyze.core.decoders import yolox
 from services.contracts.errors import Corrupt
 
 
@@ -66,6 +66,7 @@ def test_a_model_gone_mad_is_bounded() -> None:
     assert 0 < len(found) <= 1000 and np.isfinite(found.boxes).all()
 
 
-def test_not_a_number_finds_nothing() -> None:
+def test_not_a_number_is_said_and_not_taken_for_an_empty_room() -> None:
     output = np.full((1, yolox.rows(64, 64), 6), np.nan, np.float32)
-    assert len(yolox.decode(output, 64, 64, classes=(0,), score=0.3, iou=0.5)) == 0
+    with pytest.raises(Corrupt, match="score of nan"):
+        yolox.decode(output, 64, 64, classes=(0,), score=0.3, iou=0.5)

@@ -1,0 +1,74 @@
+"""YOLOX's raw output → boxes. For any input size that is a multiple of 32 and any number of classes.
+
+Rows run over the cells of strides 8, 16 and 32, each grid row by row. A row is (x, y, w, h, objectness, class scores…), with
+``centre = (xy + cell) * stride``, ``size = exp(wh) * stride``; objectness and class scores are probabilities already.
+Thresholding comes before box decoding: it is 15 times cheaper (few cells survive).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.analyze.core.decoders import selecting
+from services.analyze.core.decoders.adapter import Adapter, Expected, Forms, Head, Output
+from services.analyze.core.decoders.selecting import best_of, detections, exp_boxes, grid, numbers_of, survivors
+from services.analyze.core.detection import Detections, nothing
+from services.contracts.errors import Corrupt
+
+TITLE = "YOLOX"
+STRIDES = (8, 16, 32)
+
+
+def rows(width: int, height: int) -> int:
+    """How many rows the output has for an input of this size."""
+    return selecting.rows(width, height, STRIDES)
+
+
+def forms(head: Head) -> Forms:
+    return ((Expected((1, rows(head.width, head.height), 5 + head.class_count)),),)
+
+
+def decode(
+    output: NDArray[np.float32],
+    width: int,
+    height: int,
+    *,
+    classes: tuple[int, ...],
+    score: float,
+    iou: float,
+    together: bool = False,
+) -> Detections:
+    """Boxes in input pixels of the wanted ``classes`` with a score of at least ``score``.
+
+    ``output`` is (1, rows, 5 + classes) or (rows, 5 + classes); ``Corrupt`` when it is anything else.
+    """
+    flat = output[0] if output.ndim == 3 else output
+    if flat.ndim != 2 or flat.shape[0] != rows(width, height) or flat.shape[1] < 6 + max(classes):
+        raise Corrupt(
+            f"the model gave {output.shape}; YOLOX on {width}x{height} gives (1, {rows(width, height)}, 5 + classes)"
+        )
+    head = Head(width, height, classes=classes, score=score, iou=iou, together=together)
+    wanted = flat[:, [5 + number for number in classes]] * flat[:, 4:5]
+    scores, which = best_of(wanted)
+    found = survivors(scores, score, TITLE)
+    if not found.size:
+        return nothing()
+    cells, strides = grid(width, height, STRIDES)
+    boxes = exp_boxes(flat[found, :4], cells[found], strides[found])
+    return detections(boxes, scores[found], numbers_of(head, which[found]), head)
+
+
+def read(outputs: Sequence[Output], head: Head) -> Detections:
+    """The adapter's form of :func:`decode`."""
+    if len(outputs) != 1:
+        raise Corrupt(f"the model gave {len(outputs)} outputs; YOLOX gives one")
+    return decode(
+        outputs[0], head.width, head.height,
+        classes=head.classes, score=head.score, iou=head.iou, together=head.together,
+    )  # fmt: skip
+
+
+ADAPTER = Adapter(TITLE, "detect", forms, read)
