@@ -1,7 +1,7 @@
 """FastestDet's output → boxes: one grid of stride 16, (1, 5 + classes, rows, columns).
 
-Channel 0 objectness, 1 and 2 the centre's offset in its cell before tanh, 3 and 4 width and height before the sigmoid as shares of
-the picture, then class scores. Score = objectness ** 0.6 * class ** 0.4.
+Channel 0 objectness, 1 and 2 the centre's offset in its cell before tanh, 3 and 4 width and height before the sigmoid as shares
+of the picture, then class scores. Score = objectness ** 0.6 * class ** 0.4.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """NanoDet's outputs (generalised focal loss) → boxes.
 
 Six outputs: class scores after the sigmoid (1, cells, classes) for strides 8, 16, 32, then distances (1, cells, 4 * bins).
-A side's distance is the expected value of a softmax over its bins, in strides, from the middle of the cell: ``(cell + 0.5) * stride``.
+A side's distance is the expected value of a softmax over its bins, in strides, from the cell's middle: ``(cell + 0.5) * stride``.
 """
 
 from __future__ import annotations
