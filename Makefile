@@ -52,12 +52,14 @@ server-binaries: setup   ## fetch and build the servers into the cache (KANHU_CA
 	@deploy/local/debian-packages.sh
 	@$(BIN)/python -m deploy.local.obtain
 
-lock:            ## resolve the locks anew from pyproject.toml and locks/tools.in
+lock:            ## resolve the locks anew from pyproject.toml, locks/tools.in and locks/bench.in
 	@deploy/local/setup.sh
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url -o locks/dev.txt
 	@$(BIN)/uv pip compile --quiet locks/tools.in --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url -o locks/tools.txt
+	@$(BIN)/uv pip compile --quiet locks/bench.in --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url -o locks/bench.txt
 
 clean:           ## remove what was built and cached in the work tree; .venv and the server cache stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build $(WEB)/dist

@@ -49,7 +49,7 @@ def kafka_libraries() -> Path:
         )
         _verify_jars(target)
 
-    return _cached("kafka", [KAFKA_MODULE / "pom.xml", KAFKA_MODULE / "jars.sha256"], make)
+    return cached("kafka", [KAFKA_MODULE / "pom.xml", KAFKA_MODULE / "jars.sha256"], make)
 
 
 def minio_binary() -> Path:
@@ -62,13 +62,18 @@ def minio_binary() -> Path:
             directory=MINIO_MODULE,
         )  # fmt: skip
 
-    return _cached("minio", [MINIO_MODULE / "go.mod", MINIO_MODULE / "go.sum"], make) / "minio"
+    return cached("minio", [MINIO_MODULE / "go.mod", MINIO_MODULE / "go.sum"], make) / "minio"
 
 
-def _cached(name: str, made_from: list[Path], make: Callable[[Path], None]) -> Path:
+def cached_at(name: str, made_from: list[Path]) -> Path:
+    """Where ``cached`` puts it, whether or not it is there."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in made_from)).hexdigest()[:16]
-    root = cache_directory()
-    target = root / f"{name}-{digest}"
+    return cache_directory() / f"{name}-{digest}"
+
+
+def cached(name: str, made_from: list[Path], make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` fills, made once for each content of ``made_from``; ``ObtainError`` when it cannot be made."""
+    root, target = cache_directory(), cached_at(name, made_from)
     if target.is_dir():
         return target
     root.mkdir(parents=True, exist_ok=True)
