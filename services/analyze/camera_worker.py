@@ -1,7 +1,7 @@
-"""One camera's task: takes chunks from its backlog, has them analysed in the thread pool, announces what comes of it.
+"""One camera's task: takes chunks from its backlog, has them analysed when it is its turn, announces what comes of it.
 
-At most one chunk of a camera is in the pool at a time and the pool's queue is first come first served, so cameras take turns.
-Order is kept: what one chunk brought is announced before the next is analysed.
+A camera is in the workroom at most once at a time, with a few chunks when several wait. Order is kept: what one turn brought is
+announced before the next begins.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -19,17 +19,20 @@ from services.analyze.activation import ModelShelf
 from services.analyze.announcing import Announcer
 from services.analyze.core.backlog import Backlog
 from services.analyze.core.incidents import Place, RuleFacts, record_of
-from services.analyze.core.rules import RULES_VERSION, person_in_zone
+from services.analyze.core.rules import person_in_zone
+from services.analyze.core.sampling import GopThinner, Pace
+from services.analyze.core.shedding import CameraLoad, CostMeter
 from services.analyze.detector import Model, PersonDetector
 from services.analyze.engine import LEAST_SCORE, CameraEngine, Judgement, KnownPresence, ModelName
+from services.analyze.turn import Turn, do_turn
+from services.analyze.watching import NO_MODEL, WatchBook
+from services.analyze.workroom import Workroom
 from services.backbone import metrics
 from services.backbone.ports import Clock
-from services.contracts.cloud_event import make_event
 from services.contracts.entity import CameraConfig
 from services.contracts.errors import KanhuError
 from services.contracts.media_record import Chunk, RunEnd, RunStart
 from services.contracts.settings import AnalyzeSettings
-from services.contracts.status import WatchStatus
 from services.contracts.time import NS_PER_S
 
 _log = structlog.get_logger(__name__)
@@ -40,6 +43,8 @@ SILENCE_S: Final = 10.0
 #: A detector that is missing or broken is looked for again this often.
 _RETRY_MODEL_S: Final = 10.0
 _RUNS_REMEMBERED: Final = 4
+#: Chunks of one turn. More would save little and make the other cameras wait.
+_CHUNKS_A_TURN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Surroundings:
     institution_id: str
     settings: AnalyzeSettings
     clock: Clock
-    pool: Executor
+    workroom: Workroom
     shelf: ModelShelf
     announcer: Announcer
 
@@ -58,24 +63,17 @@ class Surroundings:
         return f"/analyze/{self.settings.analyzer_id}"
 
 
-@dataclass(slots=True)
-class _Watch:
-    """What was watched since the last status."""
-
-    from_ns: int | None = None
-    to_ns: int = 0
-    frames_before: int = 0
-    skipped_before: int = 0
-    undecodable_before: int = 0
-
-
 class CameraWorker:
     """Owns one camera's engine. ``offer`` is called by the reader of the log and never blocks."""
 
     def __init__(self, camera: CameraConfig, around: Surroundings) -> None:
         self._camera = camera
         self._around = around
-        self._backlog = Backlog(late_ns=round(around.settings.late_s * NS_PER_S))
+        self._book = WatchBook(camera.camera_id, around.source, camera.analysed_frames_per_s)
+        self._backlog = Backlog(round(around.settings.late_s * NS_PER_S), on_dropped=self._book.unwatched)
+        self._meter = CostMeter()
+        self._thinner = GopThinner()
+        self._pace = Pace.full(camera.analysed_frames_per_s)
         self._runs: dict[str, RunStart] = {}
         self._run_ended: str | None = None
         self._engine: CameraEngine | None = None
@@ -85,8 +83,6 @@ class CameraWorker:
         self._new_camera: CameraConfig | None = None
         self._known: list[KnownPresence] = []
         self._heard_ns = around.clock.monotonic_ns()
-        self._watch = _Watch()
-        self._not_offered = 0
         self._bell = asyncio.Event()
         self._leaving = False
         self._task = asyncio.create_task(self._live(), name=f"camera {camera.camera_id}")
@@ -94,6 +90,15 @@ class CameraWorker:
     @property
     def camera_id(self) -> str:
         return self._camera.camera_id
+
+    @property
+    def waited_s(self) -> float:
+        """How long the oldest chunk has waited for its turn."""
+        return self._backlog.waited_ns(self._around.clock.monotonic_ns()) / NS_PER_S
+
+    def load(self) -> CameraLoad:
+        """What watching this camera costs, as measured."""
+        return self._meter.load(self.camera_id, self._camera.analysed_frames_per_s)
 
     # -- called by the service ----------------------------------------------------------------------------------------
 
@@ -105,15 +110,22 @@ class CameraWorker:
                 while len(self._runs) > _RUNS_REMEMBERED:
                     del self._runs[next(iter(self._runs))]
             case Chunk():
-                self._backlog.add(record)
+                self._backlog.add(record, self._around.clock.monotonic_ns())
             case RunEnd():
                 self._run_ended = record.run.run_id
         self._bell.set()
 
     def pass_over(self, chunk: Chunk) -> None:
         """Count a chunk that is too old to be worth judging."""
-        self._not_offered += 1
-        self._cover(chunk)
+        self._book.unwatched(chunk, "late")
+
+    def keep_pace(self, pace: Pace) -> None:
+        """Watch at this pace from the next turn on."""
+        if pace != self._pace:
+            self._pace = pace
+            metrics.ANALYSIS_PACE.labels(camera=self.camera_id).set(
+                pace.mean_frames_per_s / self._camera.analysed_frames_per_s
+            )
 
     def resume(self, known: Iterable[KnownPresence]) -> None:
         """Incidents of this camera that were announced before; taken up before the next frame."""
@@ -135,36 +147,20 @@ class CameraWorker:
         if for_good:
             await self._take_up()
             await self._end_presences()
+        self._around.workroom.forget(self.camera_id)
         await self.say_watched()
 
     async def say_watched(self) -> None:
         """Publish what was watched since the last time; nothing if no chunk came."""
-        watch, now = self._watch, self._counts()
-        if watch.from_ns is None:
-            return
-        frames, skipped, undecodable = now
-        status = WatchStatus(
-            camera_id=self.camera_id, from_ns=watch.from_ns, to_ns=max(watch.to_ns, watch.from_ns),
-            analysed_frames=frames - watch.frames_before, skipped_chunks=skipped - watch.skipped_before,
-            undecodable_chunks=undecodable - watch.undecodable_before,
-            model=f"{self._model.name}@{self._model.sha256[:16]}" if self._model else "none", rules_version=RULES_VERSION,
-        )  # fmt: skip
-        self._watch = _Watch(None, 0, *now)
-        metrics.ANALYSED_FRAMES.labels(camera=self.camera_id).inc(status.analysed_frames)
-        metrics.SKIPPED_CHUNKS.labels(camera=self.camera_id).inc(status.skipped_chunks)
-        metrics.UNDECODABLE_CHUNKS.labels(camera=self.camera_id).inc(status.undecodable_chunks)
-        identity = (self._around.settings.analyzer_id, self.camera_id, status.from_ns, status.to_ns)
-        happening = make_event(
-            "kanhu.status.watch", self._around.source, self.camera_id, status.to_ns, status, identity=identity
-        )
-        await self._around.announcer.status(happening, self.camera_id)
+        await self._book.publish(self._around.announcer)
 
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _live(self) -> None:
         while not self._leaving:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), timeout=1.0)
+                async with asyncio.timeout(1.0):
+                    await self._bell.wait()
             self._bell.clear()
             try:
                 await self._catch_up()
@@ -177,12 +173,17 @@ class CameraWorker:
     async def _catch_up(self) -> None:
         if self._new_camera is not None:
             self._camera, self._new_camera = self._new_camera, None
+            self._pace = Pace.full(self._camera.analysed_frames_per_s)
+            self._book.asked_frames_per_s = self._camera.analysed_frames_per_s
             if self._engine is not None:
                 await self._announce(self._engine.reconfigure(self._camera))
         await self._take_up()
-        while not self._leaving and (chunk := self._backlog.take(self._around.clock.now_ns())) is not None:
-            self._note(chunk)
-            await self._analyse(chunk)
+        now_ns = self._around.clock.now_ns
+        while not self._leaving and (chunks := self._backlog.take_some(now_ns(), _CHUNKS_A_TURN)):
+            self._heard_ns = self._around.clock.monotonic_ns()
+            await self._analyse(chunks)
+            if self._book.crowded:
+                await self.say_watched()
         if not len(self._backlog):
             await self._rest()
 
@@ -192,18 +193,16 @@ class CameraWorker:
             known, self._known = self._known, []
             await self._announce(self._need_engine().resume(known))
 
-    async def _analyse(self, chunk: Chunk) -> None:
-        started = self._runs.get(chunk.run.run_id)
-        if started is None:
-            self._not_offered += 1
+    async def _analyse(self, chunks: list[Chunk]) -> None:
+        started = self._runs.get(chunks[0].run.run_id)
+        if started is None or not await self._ready_model():
+            for chunk in chunks:
+                self._book.unwatched(chunk, "no_run_start" if started is None else "no_model")
             return
-        if not await self._ready_model():
-            self._not_offered += 1
-            return
-        engine = self._need_engine()
-        loop = asyncio.get_running_loop()
-        judgements = await loop.run_in_executor(self._around.pool, _work, engine, started, chunk)
-        await self._announce(judgements)
+        turn = Turn(self._need_engine(), started, chunks, self._pace, self._thinner, self._meter)
+        for outcome in await self._around.workroom.turn(self.camera_id, partial(do_turn, turn)):
+            self._book.enter(outcome.chunk, outcome.pace, outcome.cause, outcome.fates, outcome.view)
+            await self._announce(outcome.judgements)
 
     async def _rest(self) -> None:
         """Nothing waits: end what ended."""
@@ -212,7 +211,9 @@ class CameraWorker:
             return
         if self._run_ended is not None and engine.decoder.run_id == self._run_ended:
             self._run_ended = None
-            await self._announce(await asyncio.get_running_loop().run_in_executor(self._around.pool, engine.flush))
+            before = engine.fates.copy()
+            await self._announce(await self._around.workroom.turn(self.camera_id, engine.flush))
+            self._book.amend(engine.fates.since(before))
         silent_ns = self._around.clock.monotonic_ns() - self._heard_ns
         if silent_ns > SILENCE_S * NS_PER_S and engine.has_open_presence:
             await self._end_presences()
@@ -233,9 +234,11 @@ class CameraWorker:
             if self._model_wanted != str(error):
                 _log.error("camera is not watched: no detector", camera=self.camera_id, reason=str(error))
             self._model_wanted, self._model = str(error), None
+            self._book.model = NO_MODEL
             return False
         if model is not self._model:
             self._model, self._model_wanted = model, ""
+            self._book.model = f"{model.name}@{model.sha256[:16]}"
             self._need_engine().use(PersonDetector(model, LEAST_SCORE), ModelName(model.name, model.sha256))
         return True
 
@@ -254,25 +257,3 @@ class CameraWorker:
             now_ns = self._around.clock.now_ns()
             happening = record_of(judgement.command, _RULE, place, self._around.source, now_ns, judgement.frame)
             await self._around.announcer.incident(happening, judgement.jpeg)
-
-    def _note(self, chunk: Chunk) -> None:
-        self._heard_ns = self._around.clock.monotonic_ns()
-        self._cover(chunk)
-
-    def _cover(self, chunk: Chunk) -> None:
-        watch = self._watch
-        watch.from_ns = chunk.facts.start_ns if watch.from_ns is None else min(watch.from_ns, chunk.facts.start_ns)
-        watch.to_ns = max(watch.to_ns, chunk.facts.end_ns)
-
-    def _counts(self) -> tuple[int, int, int]:
-        """(analysed frames, skipped chunks, undecodable chunks) since the worker began."""
-        skipped = self._backlog.skipped_chunks + self._not_offered
-        if self._engine is None:
-            return 0, skipped, 0
-        tally = self._engine.decoder.tally
-        return self._engine.analysed_frames, skipped + tally.unsynchronised_chunks, tally.undecodable_chunks
-
-
-def _work(engine: CameraEngine, started: RunStart, chunk: Chunk) -> list[Judgement]:
-    """In a worker thread. A chunk of another run than the last one begins that run first."""
-    return engine.start(started) + engine.chunk(chunk)

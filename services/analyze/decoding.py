@@ -47,6 +47,9 @@ class DecodeTally:
     unsynchronised_chunks: int = 0
     corrupt_frames: int = 0
     resyncs: int = 0
+    #: Frames given to libavcodec, and those that came out of it; the rest are ``in_flight`` or lost.
+    fed_frames: int = 0
+    shown_frames: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +66,11 @@ class ChunkDecoder:
     @property
     def run_id(self) -> str | None:
         return self._run_id
+
+    @property
+    def in_flight(self) -> int:
+        """Frames inside the decoder that may still come out."""
+        return len(self._in_flight)
 
     def start(self, record: RunStart) -> None:
         """Begin a run (again: harmless). ``Corrupt`` when its init segment is unreadable; its chunks are then counted only."""
@@ -83,8 +91,23 @@ class ChunkDecoder:
             self.tally.undecodable_chunks += 1
             self._lose_step()
 
+    def decode_keyframe(self, chunk: Chunk) -> Iterator[Picture]:
+        """Only the first picture of a sync chunk; what follows up to the next sync chunk cannot be decoded then.
+
+        The decoder is drained behind the picture, so that none waits in it for others to be put in order with.
+        """
+        if self._init is None or chunk.run.run_id != self._run_id or not chunk.facts.sync:
+            self.tally.unsynchronised_chunks += 1
+            return
+        try:
+            yield from self._feed(chunk, limit=1)
+            yield from self.flush()
+        except (Corrupt, av.error.FFmpegError, ValueError, MemoryError, OverflowError):
+            self.tally.undecodable_chunks += 1
+            self._lose_step()
+
     def flush(self) -> Iterator[Picture]:
-        """The pictures still inside the decoder; for the end of a run."""
+        """The pictures still inside the decoder: for the end of a run, or where chunks are left out. Goes on at a sync chunk."""
         context, self._context, self._next_seq = self._context, None, None
         if context is None:
             return
@@ -92,6 +115,7 @@ class ChunkDecoder:
             yield from self._pictures(context.decode(None))
         except (av.error.FFmpegError, ValueError):
             self.tally.undecodable_chunks += 1
+        self._in_flight.clear()
 
     def _in_step(self, chunk: Chunk) -> bool:
         """Whether the decoder holds what this chunk refers to; a sync chunk refers to nothing."""
@@ -111,18 +135,19 @@ class ChunkDecoder:
         self._run_id, self._init, self._context, self._next_seq = None, None, None, None
         self._in_flight.clear()
 
-    def _feed(self, chunk: Chunk) -> Iterator[Picture]:
+    def _feed(self, chunk: Chunk, limit: int | None = None) -> Iterator[Picture]:
         assert self._init is not None
         context = self._context or self._open(self._init)
         self._context, self._next_seq = context, chunk.facts.seq + 1
         view = memoryview(chunk.value)
-        samples = parse_chunk(view, self._init.defaults).samples
+        samples = parse_chunk(view, self._init.defaults).samples[:limit]
         first_dts = samples[0].dts if samples else 0
         for sample in samples:
             # Any buffer is taken without a copy of ours; the stub names bytes only.
             packet = Packet(cast(bytes, view[sample.offset : sample.offset + sample.size]))
             packet.dts, packet.pts = sample.dts, sample.pts
             since_ns = (sample.pts - first_dts) * NS_PER_S // self._init.timescale
+            self.tally.fed_frames += 1
             self._remember(sample.pts, chunk.facts.start_ns + since_ns, chunk.facts.seq)
             yield from self._pictures(context.decode(packet))
 
@@ -146,4 +171,13 @@ class ChunkDecoder:
                 self.tally.corrupt_frames += 1
                 continue
             assert self._run_id is not None
+            self.tally.shown_frames += 1
             yield Picture(frame, known[0], self._run_id, known[1])
+
+
+def frames_in(chunk: Chunk) -> int:
+    """How many frames a chunk holds, without decoding it; 0 when that cannot be read."""
+    try:
+        return len(parse_chunk(chunk.value).samples)
+    except Corrupt:
+        return 0

@@ -62,6 +62,10 @@ class DetectReader:
         #: Set once partitions were given to this member.
         self.joined = asyncio.Event()
 
+    @property
+    def workers(self) -> list[CameraWorker]:
+        return list(self._workers.values())
+
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ can be exchanged without the others knowing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,13 +18,15 @@ from services.analyze.core.incidents import FrameFacts
 from services.analyze.core.rules import person_in_zone
 from services.analyze.core.rules.commands import Close, Command, Open, Update, WakeAt
 from services.analyze.core.rules.person_in_zone import FrameJudged, PersonSeen, Presence, PresenceRule
-from services.analyze.core.sampling import Sampler
+from services.analyze.core.sampling import Pace, Sampler
 from services.analyze.core.tracker import Tracker, TrackerSettings
+from services.analyze.core.watched import Fates
 from services.analyze.core.zones import PictureSize
-from services.analyze.decoding import ChunkDecoder, Picture
+from services.analyze.decoding import ChunkDecoder, Picture, frames_in
 from services.analyze.scaling import jpeg_of
 from services.contracts.entity import CameraConfig, Zone
 from services.contracts.media_record import Chunk, RunStart
+from services.contracts.status import SkipCause
 from services.contracts.time import NS_PER_S
 
 #: What the detector must report: the tracker prolongs known tracks with boxes far below the threshold (ByteTrack).
@@ -64,17 +67,25 @@ class KnownPresence:
 class CameraEngine:
     """All state of one camera's analysis. ``sure_score`` is where the detector is believed without a track.
 
-    Without a detector (``use`` was never called) frames are decoded and not analysed.
+    Without a detector (``use`` was never called) frames are decoded and not analysed. ``fates`` counts what became of every
+    frame, ``cause`` says why the newest chunk was not watched (``None``: it was), ``looked_ns`` is the time spent on frames
+    after they were decoded, ``view`` the camera's health in a word.
     """
 
     camera: CameraConfig
     sure_score: float = 0.4
     detector: Detector | None = None
     model: ModelName = ModelName("none", "")
-    analysed_frames: int = 0
     decoder: ChunkDecoder = field(default_factory=ChunkDecoder)
+    fates: Fates = field(default_factory=Fates)
+    cause: SkipCause | None = None
+    looked_ns: int = 0
+    view: str = "unjudged"
     _tracker: Tracker = field(init=False)
     _sampler: Sampler = field(init=False)
+    _pace: Pace = field(init=False)
+    _pacer: Sampler = field(init=False)
+    _lost_frames: int = 0
     _rules: dict[str, PresenceRule] = field(init=False)
     _states: dict[str, Presence] = field(default_factory=dict)
     _picture: PictureSize | None = None
@@ -82,14 +93,17 @@ class CameraEngine:
 
     def __post_init__(self) -> None:
         self._sampler = Sampler(self.camera.analysed_frames_per_s)
+        self._pace = Pace.full(self.camera.analysed_frames_per_s)
+        self._pacer = Sampler(self._pace.frames_per_s)
         self._tracker = self._new_tracker()
-        self._rules = {zone.name: self._rule(zone) for zone in self.camera.zones if zone.kind == "armed"}
+        self._rules = self._armed_rules()
 
     def reconfigure(self, camera: CameraConfig) -> list[Judgement]:
         """Take a new configuration; presences of zones that are gone or redrawn end here."""
         self.camera = camera
         self._sampler = Sampler(camera.analysed_frames_per_s)
-        rules = {zone.name: self._rule(zone) for zone in camera.zones if zone.kind == "armed"}
+        self._pace = Pace.full(camera.analysed_frames_per_s)
+        rules = self._armed_rules()
         gone = [name for name, rule in self._rules.items() if _place(rules.get(name)) != _place(rule)]
         self._rules = rules
         return self._finish(gone)
@@ -111,6 +125,20 @@ class CameraEngine:
         self._tracker.forget()
 
     @property
+    def analysed_frames(self) -> int:
+        return self.fates.analysed
+
+    @property
+    def pace(self) -> Pace:
+        return self._pace
+
+    def keep_pace(self, pace: Pace) -> None:
+        """Watch less, or in full again. Rules wait as much longer for their hits as frames come more slowly."""
+        if pace != self._pace:
+            self._pace, self._pacer = pace, Sampler(pace.frames_per_s)
+            self._rules = self._armed_rules()
+
+    @property
     def has_open_presence(self) -> bool:
         return any(state.onset_ns is not None for state in self._states.values())
 
@@ -125,11 +153,33 @@ class CameraEngine:
 
     def chunk(self, chunk: Chunk) -> list[Judgement]:
         """Decode a chunk and judge the frames that the policy asks for."""
-        return self._watch(self.decoder.decode(chunk))
+        tally = self.decoder.tally
+        unsynchronised, undecodable, fed = tally.unsynchronised_chunks, tally.undecodable_chunks, tally.fed_frames
+        keyframes = self._pace.mode == "keyframes"
+        pictures = self.decoder.decode_keyframe(chunk) if keyframes else self.decoder.decode(chunk)
+        judgements = self._watch(pictures)
+        self.cause = None
+        if tally.unsynchronised_chunks > unsynchronised:
+            self.cause = "unsynchronised"
+        elif tally.undecodable_chunks > undecodable:
+            self.cause = "undecodable"
+        if self.cause is not None or keyframes:
+            self.fates.skip(self.cause or "shed", frames_in(chunk) - (tally.fed_frames - fed))
+        self._count_lost()
+        return judgements
+
+    def leave_out(self, chunk: Chunk) -> list[Judgement]:
+        """A chunk of a GOP that is left out to save time. What the decoder still held is judged first."""
+        rest = self.flush()
+        self.cause = "shed"
+        self.fates.skip("shed", frames_in(chunk))
+        return rest
 
     def flush(self) -> list[Judgement]:
         """The run ended: judge what the decoder still holds. Presences go on: the camera may be back at once."""
-        return self._watch(self.decoder.flush())
+        judgements = self._watch(self.decoder.flush())
+        self._count_lost()
+        return judgements
 
     def end(self) -> list[Judgement]:
         """The camera fell silent or left: end open presences."""
@@ -138,21 +188,41 @@ class CameraEngine:
     def _watch(self, pictures: Iterator[Picture]) -> list[Judgement]:
         judgements: list[Judgement] = []
         for picture in pictures:
-            if self._sampler.wants(picture.frame_ns):
-                judgements += self._look(picture)
+            if not self._sampler.wants(picture.frame_ns):
+                self.fates.unasked += 1
+            elif not self._in_pace(picture):
+                self.fates.skip("shed", 1)
+            elif self.detector is None:
+                self.fates.skip("no_model", 1)
+            else:
+                begun_ns = time.perf_counter_ns()
+                judgements += self._look(picture, self.detector)
+                self.looked_ns += time.perf_counter_ns() - begun_ns
         return judgements
 
-    def _look(self, picture: Picture) -> Iterator[Judgement]:
-        if self.detector is None:
-            return
+    def _in_pace(self, picture: Picture) -> bool:
+        """The only picture of a GOP is always looked at; else the pace's own rate holds among the frames asked for."""
+        pace = self._pace
+        if pace.mode == "keyframes" or pace.frames_per_s >= self.camera.analysed_frames_per_s:
+            return True
+        return self._pacer.wants(picture.frame_ns)
+
+    def _count_lost(self) -> None:
+        """Frames that went into the decoder and will not come out."""
+        tally = self.decoder.tally
+        lost = tally.fed_frames - tally.shown_frames - self.decoder.in_flight
+        self.fates.skip("undecodable", max(0, lost - self._lost_frames))
+        self._lost_frames = lost
+
+    def _look(self, picture: Picture, detector: Detector) -> Iterator[Judgement]:
         size = PictureSize(picture.frame.width, picture.frame.height)
         if size != self._picture:
             self._picture = size
             self._tracker.forget()
-        found = self.detector.detect(picture.frame)
+        found = detector.detect(picture.frame)
         tracks = self._tracker.update(picture.frame_ns, found)
         persons = tuple(PersonSeen(t.track_id, t.box, t.score, t.confirmed) for t in tracks)
-        self.analysed_frames += 1
+        self.fates.analysed += 1
         self._last_frame = FrameFacts(picture.run_id, picture.seq, size, self.model.name, self.model.sha256)
         seen = FrameJudged(picture.frame_ns, size, persons)
         for name, rule in self._rules.items():
@@ -172,10 +242,13 @@ class CameraEngine:
                 jpeg = jpeg_of(frame) if isinstance(command, Open) and frame is not None else None
                 yield Judgement(zone, command, self._last_frame, jpeg)
 
+    def _armed_rules(self) -> dict[str, PresenceRule]:
+        return {zone.name: self._rule(zone) for zone in self.camera.zones if zone.kind == "armed"}
+
     def _rule(self, zone: Zone) -> PresenceRule:
         """Slow sampling needs a longer window to collect its hits."""
-        confirm_ns = max(NS_PER_S, round(4 * NS_PER_S / self.camera.analysed_frames_per_s))
-        absence_ns = max(2 * NS_PER_S, round(4 * NS_PER_S / self.camera.analysed_frames_per_s))
+        four_frames_ns = round(4 * NS_PER_S / self._pace.mean_frames_per_s)
+        confirm_ns, absence_ns = max(NS_PER_S, four_frames_ns), max(2 * NS_PER_S, four_frames_ns)
         return PresenceRule(zone, sure_score=self.sure_score, confirm_ns=confirm_ns, absence_ns=absence_ns)
 
     def _new_tracker(self) -> Tracker:

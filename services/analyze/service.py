@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 
 from services.analyze.activation import ModelShelf, models_directory
 from services.analyze.announcing import Announcer
 from services.analyze.camera_worker import Surroundings
 from services.analyze.detect_reader import DetectReader
+from services.analyze.governing import Governor
 from services.analyze.sensor_reader import SensorReader
+from services.analyze.workroom import Workroom
 from services.backbone.running import Host
 
 #: How often it is said what was watched of each camera.
@@ -23,12 +24,13 @@ async def run(host: Host) -> None:
     """Watch until told to stop."""
     settings = host.settings
     announcer = Announcer(host.backbone, settings.retain.policy)
-    pool = ThreadPoolExecutor(max_workers=settings.analyze.threads, thread_name_prefix="analyze")
+    workroom = Workroom(settings.analyze.threads)
     shelf = ModelShelf(settings.analyze, models_directory(settings))
     institution = settings.institution.institution_id
-    around = Surroundings(institution, settings.analyze, host.backbone.clock, pool, shelf, announcer)
+    around = Surroundings(institution, settings.analyze, host.backbone.clock, workroom, shelf, announcer)
     cameras = DetectReader(host.backbone, around, announcer, host.entities.current)
     sensors = SensorReader(host.backbone, announcer, host.entities.current, institution, around.source)
+    governor = Governor(workroom, lambda: cameras.workers, settings.analyze.late_s)
     host.readiness.expect("video.detect.v1", "waiting for partitions")
     readers = [
         asyncio.create_task(cameras.run(host.stop), name="cameras"),
@@ -37,6 +39,7 @@ async def run(host: Host) -> None:
     helpers = [
         asyncio.create_task(_follow(host, cameras, sensors), name="entities"),
         asyncio.create_task(_say(cameras), name="status"),
+        asyncio.create_task(governor.run(), name="governor"),
     ]
     joining = asyncio.create_task(_tell_joined(host, cameras), name="joining")
     try:
@@ -46,7 +49,7 @@ async def run(host: Host) -> None:
             task.cancel()
         await asyncio.gather(joining, *helpers, *readers, return_exceptions=True)
         await announcer.close()
-        await asyncio.to_thread(pool.shutdown)
+        await workroom.close()
 
 
 async def _first_failure(readers: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:

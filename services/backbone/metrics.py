@@ -148,6 +148,22 @@ SNAPSHOTS_LOST = Counter("kanhu_snapshots_lost_total", "snapshots given up")
 #: Frames analysed. Below cameras x frames_per_s: compare with skipped and undecodable chunks.
 ANALYSED_FRAMES = Counter("kanhu_analysed_frames_total", "frames analysed", ["camera"])
 
+#: Frames found to be still, so that the detector was spared; they count as watched.
+GATED_FRAMES = Counter("kanhu_gated_frames_total", "frames watched without a run of the detector", ["camera"])
+
+#: Frames that arrived and were not analysed, by cause. shed or late rising: too many cameras; no_model: install one;
+#: undecodable, unsynchronised: the stream is damaged. The causes are explained in docs/design/analysis.md.
+SKIPPED_FRAMES = Counter("kanhu_skipped_frames_total", "frames not analysed", ["camera", "cause"])
+
+#: Share of the workers' time that is used. Near 0.85 with a pace below 1: more is asked than this machine can do.
+ANALYSIS_BUSY = Gauge("kanhu_analysis_busy_ratio", "share of the workers' time in use")
+
+#: The longest that a chunk now waits for its turn. Over a second for minutes: see the paces; below that all is well.
+ANALYSIS_WAIT_SECONDS = Gauge("kanhu_analysis_wait_seconds", "longest wait of a chunk for its turn")
+
+#: Analysed rate now aimed at, as a share of the rate asked for. Below 1: overload; fewer cameras, a lower rate or more cores.
+ANALYSIS_PACE = Gauge("kanhu_analysis_pace_ratio", "rate aimed at over rate asked for", ["camera"])
+
 #: Chunks let go because the analysis was late, the detector missing or the decoder out of step. Rising: too many cameras.
 SKIPPED_CHUNKS = Counter("kanhu_skipped_chunks_total", "chunks not analysed", ["camera"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -44,8 +44,43 @@ class ClockStatus(Payload):
     camera_offsets_ns: dict[CameraId, int] = Field(default_factory=dict)
 
 
+#: How a stretch of a stream was watched: every frame decoded and some of them analysed; whole GOPs left out; only the first
+#: picture of a GOP; not at all.
+WatchMode = Literal["frames", "gops", "keyframes", "none"]
+
+#: Why frames that arrived were not analysed. ``late``: too old when their turn came, the newest go first. ``overflow``: more
+#: waited than memory is given. ``shed``: left out on purpose, more is asked than this machine can do. ``undecodable``: the
+#: decoder refused them. ``unsynchronised``: what they refer to is missing; it goes on at the next sync chunk. ``no_model``: no
+#: detector is installed. ``no_run_start``: their init segment was never seen. ``handed_over``: another member of the group
+#: takes the camera over. ``defect``: the analysis failed on them.
+SkipCause = Literal[
+    "late", "overflow", "shed", "undecodable", "unsynchronised", "no_model", "no_run_start", "handed_over", "defect"
+]
+
+
+class WatchSpan(Payload):
+    """A stretch of capture time that was watched in one way. ``mode`` ``none``: not watched, for ``cause``."""
+
+    from_ns: int
+    to_ns: int
+    mode: WatchMode
+    cause: SkipCause | None = Field(default=None, description="why it was watched less than asked, or not at all")
+    frames_per_s: float = Field(ge=0, description="the rate meant; analysed and gated frames tell what came of it")
+    model: str = Field(description="NAME@first 16 digits of its SHA-256; none: no detector")
+    view: Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")] = Field(
+        default="unjudged", description="the camera's health: clear, covered, dark ...; a covered lens is not coverage"
+    )
+    analysed_frames: int = Field(default=0, ge=0)
+    gated_frames: int = Field(default=0, ge=0, description="looked at and still, so the detector was spared: watched")
+    skipped_frames: dict[SkipCause, int] = Field(default_factory=dict)
+
+
 class WatchStatus(Payload):
-    """What the analysis really watched of a camera since it last said so; "no incident" is told from "not watched"."""
+    """What the analysis really watched of a camera since it last said so; "no incident" is told from "not watched".
+
+    Every frame that arrived has one fate: ``analysed_frames`` + ``gated_frames`` + ``unasked_frames`` (between the frames that
+    the policy's rate asks for) + the sum of ``skipped_frames``. Frames inside the decoder are told with the next status.
+    """
 
     camera_id: CameraId
     from_ns: int
@@ -55,6 +90,13 @@ class WatchStatus(Payload):
     undecodable_chunks: int = Field(default=0, ge=0)
     model: str
     rules_version: str
+    asked_frames_per_s: float = Field(default=0.0, ge=0)
+    gated_frames: int = Field(default=0, ge=0)
+    unasked_frames: int = Field(default=0, ge=0)
+    skipped_frames: dict[SkipCause, int] = Field(default_factory=dict)
+    spans: list[WatchSpan] = Field(
+        default_factory=list, max_length=512, description="in order of time, none overlapping"
+    )
 
 
 PAYLOADS: dict[str, type[Payload]] = {

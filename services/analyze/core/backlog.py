@@ -1,26 +1,37 @@
 """What waits to be decoded of one camera: bounded, and newest first when late.
 
-Loss is by design here, silence about it is not: everything that is let go is counted. Whole GOPs go, never part of one, because
-a chunk without those before it back to its sync chunk cannot be decoded.
+Loss is by design here, silence about it is not: everything that is let go is counted and told to ``on_dropped`` with its cause.
+Whole GOPs go, never part of one, because a chunk without those before it back to its sync chunk cannot be decoded.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.contracts.media_record import Chunk
+from services.contracts.status import SkipCause
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A chunk and when it came here (monotonic ns)."""
+
+    chunk: Chunk
+    offered_ns: int
 
 
 @dataclass(slots=True)
 class Backlog:
-    """Chunks of one run in order. ``limit_chunks`` and ``limit_bytes`` bound memory, ``late_ns`` bounds staleness."""
+    """Chunks in order. ``limit_chunks`` and ``limit_bytes`` bound memory, ``late_ns`` bounds staleness (capture time)."""
 
     late_ns: int
     limit_chunks: int = 256
     limit_bytes: int = 8 * 1024 * 1024
+    on_dropped: Callable[[Chunk, SkipCause], None] | None = None
     skipped_chunks: int = 0
-    _waiting: deque[Chunk] = field(default_factory=deque)
+    _waiting: deque[Waiting] = field(default_factory=deque)
     _bytes: int = 0
 
     def __len__(self) -> int:
@@ -30,35 +41,55 @@ class Backlog:
     def bytes_waiting(self) -> int:
         return self._bytes
 
-    def add(self, chunk: Chunk) -> None:
+    def waited_ns(self, monotonic_ns: int) -> int:
+        """How long the oldest chunk has waited; 0 when none waits."""
+        return monotonic_ns - self._waiting[0].offered_ns if self._waiting else 0
+
+    def add(self, chunk: Chunk, offered_ns: int = 0) -> None:
         """Queue a chunk; over a limit the queue jumps to its newest sync chunk (or empties, if it has none ahead)."""
-        self._waiting.append(chunk)
+        self._waiting.append(Waiting(chunk, offered_ns))
         self._bytes += len(chunk.value)
         if len(self._waiting) > self.limit_chunks or self._bytes > self.limit_bytes:
-            self._jump(emptying=True)
+            self._jump("overflow", emptying=True)
 
     def take(self, now_ns: int) -> Chunk | None:
         """The next chunk to decode. When the oldest is late, everything before the newest sync chunk is let go."""
-        if self._waiting and now_ns - self._waiting[0].facts.end_ns > self.late_ns:
-            self._jump(emptying=False)
+        if self._waiting and now_ns - self._waiting[0].chunk.facts.end_ns > self.late_ns:
+            self._jump("late", emptying=False)
         if not self._waiting:
             return None
-        chunk = self._waiting.popleft()
+        chunk = self._waiting.popleft().chunk
         self._bytes -= len(chunk.value)
         return chunk
 
-    def clear(self) -> None:
-        """Let everything go (the run is over or the camera left)."""
-        self._drop(len(self._waiting))
+    def take_some(self, now_ns: int, limit: int) -> list[Chunk]:
+        """Up to ``limit`` chunks of one run in order: what one turn decodes."""
+        taken: list[Chunk] = []
+        while len(taken) < limit and (not taken or self._goes_on(taken[0])):
+            chunk = self.take(now_ns)
+            if chunk is None:
+                break
+            taken.append(chunk)
+        return taken
 
-    def _jump(self, *, emptying: bool) -> None:
-        newest = max((i for i, chunk in enumerate(self._waiting) if chunk.facts.sync), default=None)
+    def clear(self, cause: SkipCause = "handed_over") -> None:
+        """Let everything go (the camera left)."""
+        self._drop(len(self._waiting), cause)
+
+    def _goes_on(self, first: Chunk) -> bool:
+        return bool(self._waiting) and self._waiting[0].chunk.run.run_id == first.run.run_id
+
+    def _jump(self, cause: SkipCause, *, emptying: bool) -> None:
+        newest = max((i for i, waiting in enumerate(self._waiting) if waiting.chunk.facts.sync), default=None)
         if newest:
-            self._drop(newest)
+            self._drop(newest, cause)
         elif emptying:
-            self._drop(len(self._waiting))
+            self._drop(len(self._waiting), cause)
 
-    def _drop(self, count: int) -> None:
+    def _drop(self, count: int, cause: SkipCause) -> None:
         for _ in range(count):
-            self._bytes -= len(self._waiting.popleft().value)
+            chunk = self._waiting.popleft().chunk
+            self._bytes -= len(chunk.value)
+            if self.on_dropped is not None:
+                self.on_dropped(chunk, cause)
         self.skipped_chunks += count

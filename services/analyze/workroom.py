@@ -1,0 +1,78 @@
+"""The worker threads, and whose turn it is in them: cameras take turns by the time they have had, not by who asked first.
+
+Belongs here: the pool and its turns. Does not belong here: whose turn it should be (``core.fair_share``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from services.analyze.core.fair_share import FairShare
+
+T = TypeVar("T")
+
+
+class Workroom:
+    """``threads`` workers for all cameras of a service. Belongs to one event loop; a camera asks for one turn at a time."""
+
+    def __init__(self, threads: int) -> None:
+        self.workers = threads
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="analyze")
+        self._free = threads
+        self._shares = FairShare()
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._worked_ns = 0
+        self._begun_ns: dict[str, int] = {}
+
+    def worked_ns(self) -> int:
+        """Time that workers have spent since the beginning, turns under way included."""
+        now_ns = time.perf_counter_ns()
+        return self._worked_ns + sum(now_ns - begun_ns for begun_ns in self._begun_ns.values())
+
+    async def turn(self, camera_id: str, work: Callable[[], T]) -> T:
+        """Do work in a thread when it is this camera's turn."""
+        await self._take(camera_id)
+        begun_ns = self._begun_ns[camera_id] = time.perf_counter_ns()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            del self._begun_ns[camera_id]
+            worked_ns = time.perf_counter_ns() - begun_ns
+            self._worked_ns += worked_ns
+            self._shares.charge(camera_id, worked_ns)
+            self._give_back()
+
+    def forget(self, camera_id: str) -> None:
+        """The camera left."""
+        self._shares.forget(camera_id)
+
+    async def close(self) -> None:
+        """Wait for the turns under way."""
+        await asyncio.to_thread(self._pool.shutdown)
+
+    async def _take(self, camera_id: str) -> None:
+        if self._free:
+            self._free -= 1
+            self._shares.first([camera_id])
+            return
+        assert camera_id not in self._waiting, "a camera asks for one turn at a time"
+        waiting = self._waiting[camera_id] = asyncio.get_running_loop().create_future()
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            if self._waiting.pop(camera_id, None) is None:  # the turn had just been given
+                self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        if not self._waiting:
+            self._free += 1
+            return
+        waiting = self._waiting.pop(self._shares.first(self._waiting))
+        with contextlib.suppress(asyncio.InvalidStateError):
+            waiting.set_result(None)
