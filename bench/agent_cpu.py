@@ -1,6 +1,6 @@
 """CPU of the edge agent per camera, against as many ``ffmpeg -c copy`` to fragmented MP4, same streams, same time.
 
-    python -m bench.agent_cpu [--cameras 8] [--seconds 20] [--source rtsp|file] [--json]
+    python -m bench.agent_cpu [--cameras 16] [--seconds 20] [--source rtsp|file] [--json]
 
 Hypothesis: one Python process that muxes, hashes, signs and stores all cameras durably costs at most 1.5 times what
 one ffmpeg child per camera costs that only copies to a file. CPU is user and system time of the process with its
@@ -110,7 +110,7 @@ def measure(cameras: int, seconds: float, source: str, *, analyse: bool) -> dict
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cameras", type=int, default=8)
+    parser.add_argument("--cameras", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--source", choices=("rtsp", "file"), default="rtsp")
     parser.add_argument("--no-analyse", action="store_true", help="record only: one topic instead of two")

@@ -48,9 +48,10 @@ async def open_backbone(settings: Settings, *, role: Role) -> Backbone:
 
 async def open_spool_log(directory: Path) -> Log:
     """The log that an agent spools to: always embedded, without a limit of its own (the agent keeps to its settings)."""
-    from services.backbone.embedded.log import EmbeddedLog
+    from services.backbone.embedded.log import EmbeddedLog, LogTuning
 
-    return await EmbeddedLog.open(directory)
+    # One process appends and reads: nothing comes from elsewhere that would have to be seen at once.
+    return await EmbeddedLog.open(directory, tuning=LogTuning(look_every_s=1.0))
 
 
 async def close_backbone(backbone: Backbone) -> None:

@@ -34,7 +34,7 @@ from services.backbone.embedded.log_reader import DamagedRecord, Reader
 from services.backbone.embedded.log_schema import create, translated
 from services.backbone.embedded.log_topics import KnownTopic, create_topics, parts_of, read_topics
 from services.backbone.embedded.log_values import WriterLock
-from services.backbone.embedded.log_wakeup import Wakeup
+from services.backbone.embedded.log_wakeup import LOOK_EVERY_S, Wakeup
 from services.backbone.log_metrics import appending
 from services.backbone.ports import OnPartitions, Outgoing, Position, TopicPartition
 from services.contracts.dead_letter import DeadLetter, encode_dead_letter
@@ -52,11 +52,13 @@ class LogTuning:
 
     ``lease_s``: how long a member that stands still (its process lives) keeps its partitions. ``drain_limit_s``: how long
     ``on_revoked`` may take. ``busy_timeout_s``: how long a locked database is waited for before ``Transient``.
+    ``look_every_s``: how soon it is seen what another process appended (what this one appended is seen at once).
     """
 
     lease_s: float = 10.0
     drain_limit_s: float = 60.0
     busy_timeout_s: float = 5.0
+    look_every_s: float = LOOK_EVERY_S
     housekeeping_s: float = 10.0
     roll_bytes: int = ROLL_BYTES
     times: LogTime = field(default_factory=LogTime)
@@ -124,7 +126,7 @@ class EmbeddedLog:
         return log
 
     def _start(self) -> None:
-        self._wakeup = Wakeup(self._directory)
+        self._wakeup = Wakeup(self._directory, self._tuning.look_every_s)
         self._room_wanted = asyncio.Event()
         self._consumers: set[EmbeddedConsumer] = set()
         self._closed = False

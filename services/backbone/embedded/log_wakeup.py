@@ -1,6 +1,7 @@
 """Telling readers that the log has changed, also when another process changed it.
 
-A thread asks SQLite for its ``data_version`` 50 times a second, which costs a few microseconds, and only while somebody waits.
+A thread asks SQLite for its ``data_version`` 50 times a second, and only while somebody waits. Each look costs tens of
+microseconds (a sleeping thread is woken); a log that no other process appends to is looked at less often.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ LOOK_EVERY_S = 0.02
 class Wakeup:
     """A counter of changes seen. Take a ``ticket`` before looking, then ``wait`` for the counter to pass it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, look_every_s: float = LOOK_EVERY_S) -> None:
+        self._look_every_s = look_every_s
         self._connection = connect(directory, 1.0)
         self._loop = asyncio.get_running_loop()
         self._changes = 0
         self._waiters: set[asyncio.Future[None]] = set()
         self._wanted = threading.Event()
+        self._ended = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._watch, name="log-wakeup", daemon=True)
         self._thread.start()
@@ -59,8 +62,9 @@ class Wakeup:
                 waiter.set_result(None)
 
     def close(self) -> None:
-        """Wake all who wait and stop the thread. Blocks for at most one look."""
+        """Wake all who wait and stop the thread. Blocks for the look under way."""
         self._closed = True
+        self._ended.set()
         self._wanted.set()
         self.notify()
         self._thread.join()
@@ -68,7 +72,6 @@ class Wakeup:
 
     def _watch(self) -> None:
         seen = -1
-        pause = threading.Event()
         while not self._closed:
             self._wanted.wait()
             with contextlib.suppress(sqlite3.Error):
@@ -77,4 +80,4 @@ class Wakeup:
                     seen = version
                     with contextlib.suppress(RuntimeError):  # the loop is closed already
                         self._loop.call_soon_threadsafe(self.notify)
-            pause.wait(LOOK_EVERY_S)
+            self._ended.wait(self._look_every_s)
