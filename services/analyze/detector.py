@@ -1,61 +1,128 @@
-"""Runs a detector model on decoded frames: one ONNX Runtime session per model, shared by all cameras and threads.
+"""Finds people in decoded frames with an activated model: one ONNX Runtime session per model and aspect, shared by all cameras.
 
-One thread per run and no spinning: cameras run beside each other, and waiting threads that spin cost half as much again.
+A model is fitted to the aspect of the pictures it gets (``services.analyze.surgery``), the first time such a picture comes;
+what that did to its boxes is measured then and there. A model that surgery does not know, or whose boxes would move, is used as
+published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import onnxruntime
 import structlog
 from av.video.frame import VideoFrame
 
-from services.analyze.core.decoders import yolox
 from services.analyze.core.detection import Detections
+from services.analyze.core.findings import with_kinds
+from services.analyze.core.letterbox import fit
 from services.analyze.installed import InstalledModel
+from services.analyze.looking import Looker, PublishedLooker, SurgicalLooker, plan_for
+from services.analyze.parity import operate_within
+from services.analyze.parity_pictures import pictures
 from services.analyze.registry import ModelEntry
-from services.analyze.scaling import InputScaler
-from services.contracts.errors import Corrupt
+from services.analyze.runtime import CPU, session_of
+from services.analyze.scaling import Plane, Planes, planes_of
+from services.analyze.surgery.graph import Unrecognised
+from services.analyze.surgery.operation import Operated
 
 _log = structlog.get_logger(__name__)
 
-#: Provider words of the settings → ONNX Runtime's names. The CPU is always there.
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
-              "openvino": "OpenVINOExecutionProvider"}  # fmt: skip
-_NMS_IOU = 0.45
+#: Aspects kept ready at once; a camera with yet another one gets the model as published.
+_MOST_VARIANTS = 8
+#: Pictures that a variant is measured on when a camera first needs it (installation measures on more).
+_PICTURES, _PICTURE_SIDE = 2, 640
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """An activated model: what it is, and the session that runs it."""
+class _Variant:
+    """A session for one input size; ``operated`` is ``None`` where it runs the model as published."""
 
-    entry: ModelEntry
-    sha256: str
     session: Any
-    provider: str
+    operated: Operated | None
+
+
+class Model:
+    """An activated model: what it is, and the sessions that run it. Safe to use from several threads."""
+
+    def __init__(self, installed: InstalledModel, provider: str) -> None:
+        self.entry: ModelEntry = installed.entry
+        self.sha256 = installed.sha256
+        self._body = installed.body
+        self._provider = provider
+        self._lock = threading.Lock()
+        self._published: Any = None
+        self._variants: dict[tuple[int, int], _Variant] = {}
+        self._whole = installed.as_published
+        if self._whole:
+            _log.warning("model is used as published, without surgery, as its installer asked", model=self.name)
 
     @property
     def name(self) -> str:
         return self.entry.name
 
+    @property
+    def session(self) -> Any:
+        """The session of the model as published."""
+        with self._lock:
+            return self._published_session()
 
-def activate(installed: InstalledModel, provider: str = "cpu") -> Model:
+    def looker(self, picture_width: int, picture_height: int, score: float) -> Looker:
+        """A way through the model for one camera's pictures of this size."""
+        variant = self.variant(picture_width, picture_height)
+        if variant.operated is None:
+            return PublishedLooker(variant.session, self.entry, score)
+        return SurgicalLooker(variant.session, variant.operated, self.entry, score)
+
+    def variant(self, picture_width: int, picture_height: int) -> _Variant:
+        """The session for pictures of this size, fitted the first time. Takes a few tenths of a second then."""
+        plan = plan_for(self.entry, picture_width, picture_height)
+        with self._lock:
+            known = self._variants.get((plan.width, plan.height))
+            if known is None:
+                whole = self._whole or len(self._variants) >= _MOST_VARIANTS
+                known = self._as_published() if whole else self._fit(picture_width, picture_height)
+                self._variants[plan.width, plan.height] = known
+            return known
+
+    def _fit(self, picture_width: int, picture_height: int) -> _Variant:
+        small = fit(picture_width, picture_height, _PICTURE_SIDE, _PICTURE_SIDE)
+        size = small.content_width, small.content_height
+        if min(size) < 64:
+            return self._as_published()
+        published = self._published_session()
+        try:
+            shown = list(pictures(*size, _PICTURES))
+            operated, parity = operate_within(self.entry, self._body, published, size, shown, f"{size[0]}x{size[1]}")
+        except Unrecognised as reason:
+            _log.warning("surgery does not know this model: it runs as published, at up to twice the cost",
+                         model=self.name, reason=str(reason))  # fmt: skip
+            return self._as_published()
+        if parity.complaint is not None:
+            _log.error("surgery would move this model's boxes: it runs as published, at up to twice the cost",
+                       model=self.name, parity=str(parity), complaint=parity.complaint)  # fmt: skip
+            return self._as_published()
+        _log.info("model fitted", model=self.name, done=operated.done, left=operated.left, parity=str(parity))
+        return _Variant(session_of(operated.body, self.name, self._provider), operated)
+
+    def _as_published(self) -> _Variant:
+        return _Variant(self._published_session(), None)
+
+    def _published_session(self) -> Any:
+        if self._published is None:
+            self._published = session_of(self._body, self.name, self._provider)
+        return self._published
+
+    @property
+    def provider(self) -> str:
+        """What runs the model as published, in ONNX Runtime's words."""
+        return str(self.session.get_providers()[0])
+
+
+def activate(installed: InstalledModel, provider: str = CPU) -> Model:
     """Make a session of a verified model; says in the log what was activated and on whose assessment (R-24)."""
-    chosen = _choose_provider(provider)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(installed.body, options, providers=chosen)
-    except Exception as error:  # onnxruntime raises a family of pybind exceptions without a common base
-        raise Corrupt(f"{installed.entry.name}: ONNX Runtime refuses the file: {str(error)[:300]}") from error
-    model = Model(installed.entry, installed.sha256, session, session.get_providers()[0])
+    model = Model(installed, provider)
     _log.info(
         "model activated", model=model.name, sha256=model.sha256, licence=model.entry.licence,
         assessment=model.entry.assessment, provider=model.provider, scope=model.entry.scope,
@@ -63,36 +130,35 @@ def activate(installed: InstalledModel, provider: str = "cpu") -> Model:
     return model
 
 
-def _choose_provider(word: str) -> Sequence[str]:
-    wanted = _PROVIDERS.get(word, word)
-    available = onnxruntime.get_available_providers()
-    if wanted not in available:
-        _log.error(
-            "inference provider is missing; falling back to the CPU, which is slower",
-            wanted=wanted, available=available,
-        )  # fmt: skip
-        return [_PROVIDERS["cpu"]]
-    return list(dict.fromkeys([wanted, _PROVIDERS["cpu"]]))
-
-
 @dataclass(slots=True)
 class PersonDetector:
-    """Finds people in one camera's frames. Holds that camera's buffers, so one caller at a time; the session is shared."""
+    """Finds people in one camera's frames. Holds that camera's buffers, so one caller at a time; the sessions are shared."""
 
     model: Model
     least_score: float
-    _scaler: InputScaler = field(init=False)
+    _looker: Looker | None = None
+    _size: tuple[int, int] = (0, 0)
+    _seen: VideoFrame | None = field(default=None, repr=False)
+    _planes: Planes | None = field(default=None, repr=False)
 
-    def __post_init__(self) -> None:
-        self._scaler = InputScaler(self.model.entry.input.width, self.model.entry.input.height)
+    def glance(self, frame: VideoFrame) -> Plane:
+        """The frame's luma at the model's scale, (rows, columns), limited range; valid until the next frame. ``detect`` of the
+        same frame does not pay for it again."""
+        planes = planes_of(frame)
+        luma = self._looker_for(planes.size).look(planes)
+        self._seen, self._planes = frame, planes
+        return luma
 
     def detect(self, frame: VideoFrame) -> Detections:
-        """People in pixels of the frame, best first, with a score of at least ``least_score``."""
-        tensor, laid = self._scaler.fill(frame)
-        entry = self.model.entry
-        output = self.model.session.run(None, {entry.input.name: tensor})[0]
-        found = yolox.decode(
-            np.asarray(output), entry.input.width, entry.input.height,
-            classes=entry.person_classes, score=self.least_score, iou=_NMS_IOU,
-        )  # fmt: skip
-        return replace(found, boxes=laid.to_picture(found.boxes)) if len(found) else found
+        """People in pixels of the frame, best first, with a score of at least ``least_score``; classes are ``Kind``s."""
+        if frame is not self._seen or self._planes is None:
+            self.glance(frame)
+        assert self._planes is not None
+        found = self._looker_for(self._planes.size).find(self._planes)
+        self._seen = self._planes = None  # gives the frame back to the decoder
+        return with_kinds(found, self.model.entry.kinds)
+
+    def _looker_for(self, size: tuple[int, int]) -> Looker:
+        if self._looker is None or size != self._size:
+            self._looker, self._size = self.model.looker(*size, self.least_score), size
+        return self._looker

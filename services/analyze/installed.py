@@ -1,6 +1,7 @@
 """Installed models: where they lie, how one gets there (all or nothing), and whether it is still what it was.
 
-A model is two files in MODELS: ``NAME.onnx`` and ``NAME.json``, the receipt (digest, licence, assessment, source, when).
+A model is two files in MODELS: ``NAME.onnx``, as published, and ``NAME.json``, the receipt (digest, licence, assessment, source,
+when, and what surgery does to it: ``services.analyze.parity``). Surgery itself happens at activation, from the verified file.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import os
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.analyze.model_file import MAX_FILE_BYTES, check_model, digest_of
+from services.analyze.parity import Verdict, examine
 from services.analyze.registry import PACKAGE, ModelEntry
-from services.contracts.errors import KanhuError, NotFound, Rejected, Transient
+from services.analyze.surgery.operation import SURGERY_VERSION
+from services.contracts.errors import Corrupt, KanhuError, NotFound, Rejected, Transient
 
 _DOWNLOAD_TIMEOUT_S = 60.0
 
@@ -26,12 +32,15 @@ Fetch = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A model file whose digest was just verified. ``packaged``: it ships with the program."""
+    """A model file whose digest was just verified. ``packaged``: it ships with the program. ``as_published``: its installer wants
+    no surgery. ``verdict``: what was measured, at installation only."""
 
     entry: ModelEntry
     sha256: str
     body: bytes
     packaged: bool
+    as_published: bool = False
+    verdict: Verdict | None = None
 
 
 def read_model(entry: ModelEntry, models_dir: Path | None) -> InstalledModel:
@@ -46,7 +55,7 @@ def read_model(entry: ModelEntry, models_dir: Path | None) -> InstalledModel:
             f"model {entry.name} is not installed; run: kanhu models install {entry.name} --data DIR [--from FILE]"
         )
     check_model(body, entry)
-    return InstalledModel(entry, digest_of(body), body, packaged)
+    return InstalledModel(entry, digest_of(body), body, packaged, as_published=_wants_no_surgery(entry, models_dir))
 
 
 def is_present(entry: ModelEntry, models_dir: Path | None) -> bool:
@@ -55,18 +64,31 @@ def is_present(entry: ModelEntry, models_dir: Path | None) -> bool:
 
 
 def install(
-    entry: ModelEntry, models_dir: Path, *, source: Path | None, now: str, fetch: Fetch | None = None
+    entry: ModelEntry,
+    models_dir: Path,
+    *,
+    source: Path | None,
+    now: str,
+    fetch: Fetch | None = None,
+    pictures: Iterable[NDArray[np.uint8]] = (),
+    as_published: bool = False,
 ) -> InstalledModel:
-    """Verify a file (from ``source``, else from the entry's URL) and put it in place atomically."""
+    """Verify a file (from ``source``, else from the entry's URL), measure surgery on it, and put it in place atomically.
+
+    ``pictures`` (BGR) are measured on besides the drawn ones. ``Corrupt`` when surgery would move its boxes, unless
+    ``as_published``: then it is used without.
+    """
     if source is None and entry.packaged is not None:
         body = _packaged(entry.packaged)
     else:
         body = _read_file(source) if source is not None else _download(entry, fetch or _fetch)
     check_model(body, entry)
     digest = digest_of(body)
+    verdict = Verdict(unrecognised="not wanted (--as-published)") if as_published else _examine(entry, body, pictures)
     receipt = {
         "name": entry.name, "sha256": digest, "licence": entry.licence, "assessment": entry.assessment,
         "source": source.name if source is not None else entry.url or entry.source, "installed": now,
+        "as_published": as_published, "surgery": {"version": SURGERY_VERSION, **verdict.facts()},
     }  # fmt: skip
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
@@ -76,7 +98,7 @@ def install(
         raise Transient(
             f"could not write to {models_dir}: {error.strerror}; free some space or fix its permissions"
         ) from error
-    return InstalledModel(entry, digest, body, packaged=False)
+    return InstalledModel(entry, digest, body, packaged=False, as_published=as_published, verdict=verdict)
 
 
 def verify(entry: ModelEntry, models_dir: Path | None) -> tuple[str, str | None]:
@@ -88,6 +110,26 @@ def verify(entry: ModelEntry, models_dir: Path | None) -> tuple[str, str | None]
     except KanhuError as error:
         return "broken", str(error)
     return "sound", None
+
+
+def _examine(entry: ModelEntry, body: bytes, real: Iterable[NDArray[np.uint8]]) -> Verdict:
+    try:
+        return examine(entry, body, real)
+    except Corrupt as error:
+        raise Corrupt(
+            f"{error}; not installed. It can be used as published, at up to twice the cost: --as-published"
+        ) from error
+
+
+def _wants_no_surgery(entry: ModelEntry, models_dir: Path | None) -> bool:
+    """What the receipt says; a receipt that cannot be read says nothing (surgery measures for itself)."""
+    if models_dir is None:
+        return False
+    try:
+        receipt = json.loads((models_dir / f"{entry.name}.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(receipt, dict) and receipt.get("as_published") is True
 
 
 def _packaged(name: str) -> bytes:

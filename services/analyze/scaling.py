@@ -1,12 +1,18 @@
 """A decoded frame → a model's input, touching no more pixels than the model sees.
 
-The three planes are looked at in place (no copy), each is scaled into a reused buffer, and only the small picture becomes BGR.
+The three planes are looked at in place (no copy) and each is scaled into a reused buffer. A model after surgery takes those
+buffers as they are (``PlaneScaler``); for a model as published the small picture becomes BGR or RGB numbers (``InputScaler``).
 Buffers are made once per picture size: allocating hundreds of kilobytes per frame costs more than the arithmetic (page faults).
+
+Both work in two steps, so that whoever only wants to know whether anything moves need not pay for colour: ``look`` fills the luma
+and gives it, ``fill`` the rest.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -14,69 +20,178 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
-from services.analyze.core.letterbox import PADDING, Letterbox, fit
+from services.analyze.core.letterbox import PADDING, Fit, Letterbox, lay
+
+Plane = NDArray[np.uint8]
 
 _PLANAR_420 = ("yuv420p", "yuvj420p")
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_LEVELS = np.arange(256)
+#: Full range (0-255) → limited range (16-235, chroma 16-240).
+_LUMA_TO_LIMITED = np.rint(16 + _LEVELS * 219 / 255).astype(np.uint8)
+_CHROMA_TO_LIMITED = np.rint(128 + (_LEVELS - 128) * 224 / 255).astype(np.uint8)
 
 
-class InputScaler:
-    """Fills one input tensor, (1, 3, height, width) float32 BGR 0-255, again and again. Not thread-safe."""
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """A 4:2:0 picture looked at in place: luma (height, width), two of chroma at half that."""
 
-    def __init__(self, input_width: int, input_height: int) -> None:
+    luma: Plane
+    chroma: tuple[Plane, Plane]
+    full_range: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.luma.shape[1], self.luma.shape[0]
+
+
+def planes_of(frame: VideoFrame) -> Planes:
+    """Views into the frame (it must outlive them); other pixel formats are converted first, which costs a copy."""
+    form = frame.format.name
+    if form not in _PLANAR_420:
+        frame = frame.reformat(format="yuv420p")
+        form = "yuv420p"
+    luma, first, second = (_view(plane) for plane in frame.planes)
+    return Planes(luma, (first, second), form == "yuvj420p" or frame.color_range == _FULL_RANGE)
+
+
+class _Scaler:
+    """What both kinds share: where the picture lies, and its luma."""
+
+    _how: Fit
+    _size: tuple[int, int]
+
+    def __init__(self) -> None:
+        self._laid: Letterbox | None = None
+        self._luma: Plane = np.zeros((0, 0), np.uint8)
+        self._chroma: Sequence[Plane] = ()
+
+    def look(self, planes: Planes) -> Plane:
+        """The picture's luma, (rows, columns) of the content, limited range; valid until the next call."""
+        width, height = planes.size
+        if self._laid is None or (self._laid.picture_width, self._laid.picture_height) != (width, height):
+            self._laid = lay(self._how, width, height, *self._size)
+            self._prepare(self._laid)
+        _scale(planes.luma, self._luma, _LUMA_TO_LIMITED if planes.full_range else None)
+        return self._luma
+
+    def _scale_chroma(self, planes: Planes) -> None:
+        for plane, small in zip(planes.chroma, self._chroma, strict=True):
+            _scale(plane, small, _CHROMA_TO_LIMITED if planes.full_range else None)
+
+    def _prepare(self, laid: Letterbox) -> None:
+        raise NotImplementedError
+
+
+class PlaneScaler(_Scaler):
+    """Fills the two inputs of a model after surgery: (1, 1, height, width) and (1, 2, height / 2, width / 2), uint8.
+
+    Not thread-safe. Values are of limited range. ``pad`` is the grey (0-255, full range) around the picture.
+    """
+
+    def __init__(self, width: int, height: int, how: Fit = "letterbox_top_left", pad: int = PADDING) -> None:
+        super().__init__()
+        self._how = how
+        self._size = (width, height)
+        self._grey = int(_LUMA_TO_LIMITED[pad])
+        self.luma: Plane = np.full((1, 1, height, width), self._grey, np.uint8)
+        self.chroma: Plane = np.full((1, 2, height // 2, width // 2), 128, np.uint8)
+
+    def fill(self, planes: Planes) -> Letterbox:
+        """Complete what ``look`` began with the same planes; how the picture lies in the buffers."""
+        assert self._laid is not None, "look comes first"
+        self._scale_chroma(planes)
+        return self._laid
+
+    def _prepare(self, laid: Letterbox) -> None:
+        self.luma.fill(self._grey)
+        self.chroma.fill(128)
+        left, top, right, bottom = laid.left, laid.top, laid.left + laid.content_width, laid.top + laid.content_height
+        self._luma = self.luma[0, 0, top:bottom, left:right]
+        self._chroma = [plane[top // 2 : bottom // 2, left // 2 : right // 2] for plane in self.chroma[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the numbers of a published model's input are: ``(pixel * scale - mean) / std`` per channel, and how they lie."""
+
+    how: Fit = "letterbox_top_left"
+    pad: int = PADDING
+    colour: str = "bgr"
+    scale: float = 1.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    layout: str = "nchw"
+    dtype: str = "float32"
+
+
+_YOLOX = Form()
+
+
+class InputScaler(_Scaler):
+    """Fills the input of a model as published, again and again. Not thread-safe."""
+
+    def __init__(self, input_width: int, input_height: int, form: Form = _YOLOX) -> None:
+        super().__init__()
+        self._how = form.how
         self._size = (input_width, input_height)
-        self._tensor: NDArray[np.float32] = np.full((1, 3, input_height, input_width), PADDING, dtype=np.float32)
-        self._letterbox: Letterbox | None = None
-        self._small: NDArray[np.uint8] = np.zeros((0, 0), np.uint8)
-        self._planes: list[NDArray[np.uint8]] = []
-        self._bgr: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
+        self._form = form
+        shape = (1, 3, input_height, input_width) if form.layout == "nchw" else (1, input_height, input_width, 3)
+        self._tensor: NDArray[Any] = np.zeros(shape, np.dtype(form.dtype))
+        self._channels = self._tensor[0] if form.layout == "nchw" else self._tensor[0].transpose(2, 0, 1)
+        self._gain = (form.scale / np.array(form.std, np.float32)).astype(np.float32)[:, None, None]
+        self._offset = (np.array(form.mean, np.float32) / np.array(form.std, np.float32))[:, None, None]
+        self._plain = (form.scale, form.mean, form.std) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        self._content: NDArray[Any] = self._channels
+        self._small: Plane = np.zeros((0, 0), np.uint8)
+        self._bgr: Plane = np.zeros((0, 0, 3), np.uint8)
 
-    def fill(self, frame: VideoFrame) -> tuple[NDArray[np.float32], Letterbox]:
+    def fill(self, frame: VideoFrame | Planes) -> tuple[NDArray[Any], Letterbox]:
         """The tensor (valid until the next call) and how the picture lies in it."""
-        box = self._laid(frame.width, frame.height)
-        if frame.format.name not in _PLANAR_420:
-            frame = frame.reformat(format="yuv420p")
-        for plane, small in zip(frame.planes, self._planes, strict=True):
-            cv2.resize(_view(plane), (small.shape[1], small.shape[0]), dst=small, interpolation=cv2.INTER_LINEAR)
-        if frame.format.name == "yuvj420p" or frame.color_range == _FULL_RANGE:
-            self._to_limited_range()
-        cv2.cvtColor(self._small, cv2.COLOR_YUV2BGR_I420, dst=self._bgr)
-        content = self._tensor[0, :, : box.content_height, : box.content_width]
-        np.copyto(content, self._bgr.transpose(2, 0, 1))
-        return self._tensor, box
+        planes = frame if isinstance(frame, Planes) else planes_of(frame)
+        self.look(planes)
+        return self.complete(planes)
 
-    def _laid(self, width: int, height: int) -> Letterbox:
-        if self._letterbox is None or (self._letterbox.picture_width, self._letterbox.picture_height) != (
-            width,
-            height,
-        ):
-            self._letterbox = box = fit(width, height, *self._size)
-            self._tensor.fill(PADDING)
-            self._prepare(box.content_width, box.content_height)
-        return self._letterbox
+    def complete(self, planes: Planes) -> tuple[NDArray[Any], Letterbox]:
+        """The same, where ``look`` has filled the luma already."""
+        assert self._laid is not None, "look comes first"
+        self._scale_chroma(planes)
+        code = cv2.COLOR_YUV2BGR_I420 if self._form.colour == "bgr" else cv2.COLOR_YUV2RGB_I420
+        cv2.cvtColor(self._small, code, dst=self._bgr)
+        picture = self._bgr.transpose(2, 0, 1)
+        if self._plain:
+            np.copyto(self._content, picture)
+        else:
+            np.multiply(picture, self._gain, out=self._content, casting="unsafe")
+            np.subtract(self._content, self._offset, out=self._content, casting="unsafe")
+        return self._tensor, self._laid
 
-    def _prepare(self, width: int, height: int) -> None:
+    def _prepare(self, laid: Letterbox) -> None:
         """Buffers for the small picture: I420 in one block, so that the planes are views into what cvtColor reads."""
+        width, height = laid.content_width, laid.content_height
+        self._channels[:] = self._form.pad if self._plain else self._form.pad * self._gain - self._offset
+        self._content = self._channels[:, laid.top : laid.top + height, laid.left : laid.left + width]
         luma, chroma = width * height, (width // 2) * (height // 2)
         block = np.zeros(luma + 2 * chroma, np.uint8)
-        self._planes = [
-            block[:luma].reshape(height, width),
+        self._luma = block[:luma].reshape(height, width)
+        self._chroma = [
             block[luma : luma + chroma].reshape(height // 2, width // 2),
             block[luma + chroma :].reshape(height // 2, width // 2),
         ]
         self._small = block.reshape(height * 3 // 2, width)
         self._bgr = np.zeros((height, width, 3), np.uint8)
 
-    def _to_limited_range(self) -> None:
-        luma, *chroma = self._planes
-        cv2.convertScaleAbs(luma, dst=luma, alpha=219 / 255, beta=16)
-        for plane in chroma:
-            cv2.convertScaleAbs(plane, dst=plane, alpha=224 / 255, beta=128 * (1 - 224 / 255))
+
+def _scale(plane: Plane, small: Plane, levels: Plane | None) -> None:
+    cv2.resize(plane, (small.shape[1], small.shape[0]), dst=small, interpolation=cv2.INTER_LINEAR)
+    if levels is not None:
+        cv2.LUT(small, levels, dst=small)
 
 
-def _view(plane: VideoPlane) -> NDArray[np.uint8]:
+def _view(plane: VideoPlane) -> Plane:
     """A plane's pixels in place: (height, width), rows ``line_size`` bytes apart."""
-    rows: NDArray[np.uint8] = np.frombuffer(memoryview(cast(bytes, plane)), np.uint8).reshape(-1, plane.line_size)
+    rows: Plane = np.frombuffer(memoryview(cast(bytes, plane)), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
 
 
