@@ -28,7 +28,10 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who is the same all day. ``number`` is the identity of the MOT files; ``build`` 1.0 is average width."""
+    """Somebody who is the same all day. ``number`` is the identity of the MOT files; ``build`` 1.0 is average width.
+
+    ``apron`` is the colour of one worn over the clothes, ``stripe`` of a band across the chest.
+    """
 
     number: int
     name: str
@@ -42,6 +45,10 @@ class Person:
     shoes: Rgb = (60, 56, 54)
     long_hair: bool = False
     skirt: bool = False
+    apron: Rgb | None = None
+    short_sleeves: bool = False
+    shorts: bool = False
+    stripe: Rgb | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class PersonState:
 
     ``at`` is the point of the ground (or seat, cot, step) under the body's centre. ``stride_m`` is the way walked so far: a
     gait follows from it, so that feet do not slide. ``doing_s`` is how long the activity has lasted, ``before`` the one that
-    it came from (postures blend over the first moments). ``carried_by`` and ``carries`` name the other's number.
+    it came from (postures blend over the first moments) and ``before_s`` how long that one had lasted. ``carried_by`` and
+    ``carries`` name the other's number. Who lies or sleeps heads from the feet to the head, with the middle over ``at``.
     """
 
     person: Person
@@ -63,6 +71,7 @@ class PersonState:
     stride_m: float = 0.0
     carried_by: int | None = None
     carries: int | None = None
+    before_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
