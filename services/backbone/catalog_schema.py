@@ -85,6 +85,25 @@ coverage = Table(
     comment="How far each stream's day is accounted for; written in the transaction of the segment or gap that moves it.",
 )  # fmt: skip
 
+watched = Table(
+    "watched", metadata,
+    Column("camera_id", Text, primary_key=True),
+    Column("from_ns", BigInteger, primary_key=True, comment="capture time"),
+    Column("to_ns", BigInteger, nullable=False),
+    Column("mode", Text, nullable=False, comment="frames, gops, keyframes, or none: not watched"),
+    Column("cause", Text, comment="why less than asked, or not at all; NULL: all that is asked"),
+    Column("asked_frames_per_s", Float, nullable=False, comment="the policy's rate"),
+    Column("frames_per_s", Float, nullable=False, comment="the rate aimed at; 0 where not watched"),
+    Column("model", Text, nullable=False, comment="NAME@first 16 digits of its SHA-256, or none"),
+    Column("rules_version", Text, nullable=False),
+    Column("view", Text, nullable=False, comment="the camera's health in a word: clear, covered ...; or unjudged"),
+    Column("analysed_frames", BigInteger, nullable=False),
+    Column("gated_frames", BigInteger, nullable=False, comment="still, so the detector was spared: watched"),
+    Column("skipped_frames", JSON, nullable=False, comment="frames that arrived and were left out, by cause"),
+    CheckConstraint("to_ns > from_ns", name="span_order"),
+    comment="Spans of capture time and how the analysis watched them; none of a camera overlap. No row: not watched.",
+)  # fmt: skip
+
 incident = Table(
     "incident", metadata,
     Column("incident_id", Text, primary_key=True),

@@ -16,6 +16,7 @@ from services.contracts.errors import Corrupt, Rejected
 from services.contracts.incident import Incident
 from services.contracts.sensor import DoorReading, HumidityReading, LockReading, TemperatureReading
 from services.contracts.status import AgentStatus, CameraStatus, ClockStatus, WatchStatus
+from services.retention.watched import apply_watch
 
 #: Ids of applied records remembered per incident; a replay reaches no further back.
 _REMEMBERED_IDS = 1000
@@ -29,8 +30,18 @@ def check_storable(said: CloudEvent[Any]) -> None:
     except Rejected as error:
         raise Corrupt(str(error)) from error
     for name, value in [*instants, *said.data.model_dump().items()]:
-        if isinstance(value, int) and abs(value) >= _BEYOND:
-            raise Corrupt(f"{name} is {value}; no clock or counter shows that")
+        _check_number(name, value)
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, int) and abs(value) >= _BEYOND:
+        raise Corrupt(f"{name} is {value}; no clock or counter shows that")
+    if isinstance(value, dict):
+        for inner, number in value.items():
+            _check_number(f"{name}.{inner}", number)
+    elif isinstance(value, list):
+        for number in value:
+            _check_number(name, number)
 
 
 async def apply_reading(tx: Transaction, catalog: Catalog, said: CloudEvent[Any]) -> None:
@@ -86,7 +97,7 @@ def _as_raised(known: Incident, told: Incident) -> Incident:
 
 
 async def apply_status(tx: Transaction, catalog: Catalog, said: CloudEvent[Any]) -> None:
-    """The newest state of each source and kind; clock samples are kept, all of them (I9)."""
+    """The newest state of each source and kind; clock samples are kept, all of them (I9), and all that was watched."""
     told = said.data
     source_id = _source_of(told)
     if isinstance(told, ClockStatus):
@@ -95,6 +106,9 @@ async def apply_status(tx: Transaction, catalog: Catalog, said: CloudEvent[Any])
             "uncertainty_ns": told.uncertainty_ns, "camera_offsets_ns": dict(told.camera_offsets_ns),
         }  # fmt: skip
         await tx.run(catalog.upsert(clock_sample, sample))
+    if isinstance(told, WatchStatus):
+        await apply_watch(tx, catalog, told)
+        told = told.model_copy(update={"spans": []})  # they are rows now
     mine = (source_status.c.source_id == source_id) & (source_status.c.kind == said.type)
     newest = await tx.rows(select(source_status.c.observed_ns).where(mine))
     if newest and newest[0]["observed_ns"] > said.time_ns:

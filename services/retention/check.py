@@ -22,6 +22,7 @@ from services.retention.check_rows import (
     check_delivery,
     check_quarantine,
 )
+from services.retention.check_watched import check_watched
 from services.retention.findings import Findings, Inspected, Records
 
 CLAUSES: Mapping[str, Callable[[Inspected], Findings]] = {
@@ -34,6 +35,7 @@ CLAUSES: Mapping[str, Callable[[Inspected], Findings]] = {
     "I7 quarantine": check_quarantine,
     "I8": check_delivery,
     "I9 clocks": check_clocks,
+    "watched": check_watched,
 }
 
 

@@ -11,7 +11,10 @@ from services.backbone.ports import Outgoing
 from services.contracts.cloud_event import Payload, encode_event, make_event
 from services.contracts.incident import Evidence, Incident
 from services.contracts.sensor import TemperatureReading
-from services.contracts.topics import INCIDENT, SENSOR
+from services.contracts.status import WatchSpan, WatchStatus
+from services.contracts.time import NS_PER_S
+from services.contracts.topics import INCIDENT, SENSOR, STATUS
+from services.retention.watched import watched
 from tests.integration.retention.conftest import House
 
 pytestmark = pytest.mark.timeout(120)
@@ -61,3 +64,33 @@ async def test_readings_are_rows_and_a_number_no_catalog_holds_is_put_aside(hous
     counted = 'kanhu_retention_archived_total{topic="sensor.v1"} 3.0'
     await house.until(lambda: counted in house.site.metrics("retain"), "three readings archived")
     assert 'kanhu_dead_letters_total{topic="sensor.v1"} 1.0' in house.site.metrics("retain")
+
+
+def watch(from_s: int, to_s: int, **skipped: int) -> Outgoing:
+    """Five frames a second watched from one second to another, or nothing for the causes given."""
+    base = 1_760_000_000 * NS_PER_S // (3600 * NS_PER_S) * 3600 * NS_PER_S
+    from_ns, to_ns, frames = base + from_s * NS_PER_S, base + to_s * NS_PER_S, 0 if skipped else (to_s - from_s) * 5
+    span = WatchSpan(
+        from_ns=from_ns, to_ns=to_ns, mode="none" if skipped else "frames", cause=next(iter(skipped), None),
+        frames_per_s=0.0 if skipped else 5.0, model="m@1", analysed_frames=frames, skipped_frames=skipped,
+    )  # fmt: skip
+    status = WatchStatus(
+        camera_id="yard", from_ns=from_ns, to_ns=to_ns, analysed_frames=frames, skipped_chunks=0, model="m@1",
+        rules_version="r1", asked_frames_per_s=5.0, spans=[span],
+    )  # fmt: skip
+    return Outgoing(STATUS.name, "yard", said("kanhu.status.watch", "yard", status, (from_s, to_s)))
+
+
+async def test_what_was_watched_is_kept_in_few_rows_and_told_for_any_range(house: House) -> None:
+    assert house.backbone is not None
+    told = [watch(at, at + 10) for at in range(0, 100, 10)] + [watch(100, 104, late=100), watch(104, 110)]
+    await house.backbone.log.append([*told, *told[4:], watch(200, 210)])
+    base = 1_760_000_000 * NS_PER_S // (3600 * NS_PER_S) * 3600 * NS_PER_S
+    counted = f'kanhu_retention_archived_total{{topic="status.v1"}} {float(len(told) * 2 - 3)}'
+    await house.until(lambda: counted in house.site.metrics("retain"), "every status archived")
+    rows = await watched(house.backbone.need_catalog(), "yard", base + 5 * NS_PER_S, base + 206 * NS_PER_S)
+    assert [((row.from_ns - base) / NS_PER_S, (row.to_ns - base) / NS_PER_S, row.cause) for row in rows] == [
+        (5, 100, None), (100, 104, "late"), (104, 110, None), (110, 200, "unaccounted"), (200, 206, None),
+    ]  # fmt: skip
+    assert [row.analysed_frames for row in rows] == [475, 0, 30, 0, 30]
+    assert rows[1].skipped_frames == {"late": 100}
