@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Select, and_, desc, or_, select
 
-from services.backbone.catalog_schema import coverage, gap, incident, segment, sensor_reading, source_status
+from services.backbone.catalog_schema import coverage, gap, incident, segment, sensor_reading, source_status, watched
 
 SEGMENTS_AT_MOST = 20_000
 GAPS_AT_MOST = 5_000
+WATCHED_AT_MOST = 5_000
+_HOUR_NS = 3_600_000_000_000
 
 
 def segments_between(camera_id: str, start_ns: int, end_ns: int) -> Select[tuple[int, int]]:
@@ -28,6 +30,21 @@ def gaps_between(camera_id: str, start_ns: int, end_ns: int) -> Select[tuple[obj
         .where(gap.c.start_ns < end_ns, or_(gap.c.end_ns.is_(None), gap.c.end_ns > start_ns))
         .order_by(gap.c.start_ns)
         .limit(GAPS_AT_MOST)
+    )
+
+
+def watched_between(camera_id: str, start_ns: int, end_ns: int) -> Select[tuple[object, ...]]:
+    """How a camera was watched in a window. Rows are an hour long at most, so none that begins earlier reaches into it."""
+    columns = (
+        watched.c.from_ns, watched.c.to_ns, watched.c.mode, watched.c.cause, watched.c.frames_per_s,
+        watched.c.asked_frames_per_s, watched.c.view,
+    )  # fmt: skip
+    return (
+        select(*columns)
+        .where(watched.c.camera_id == camera_id, watched.c.from_ns > start_ns - _HOUR_NS, watched.c.from_ns < end_ns)
+        .where(watched.c.to_ns > start_ns)
+        .order_by(watched.c.from_ns)
+        .limit(WATCHED_AT_MOST)
     )
 
 

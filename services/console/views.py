@@ -28,6 +28,9 @@ _STATES = {
 }
 
 
+_WATCHED = ("mode", "cause", "frames_per_s", "asked_frames_per_s", "view")
+
+
 @dataclass(slots=True)
 class Archived:
     """Newest statuses as the recorder archived them, by kind and by what they are about."""
@@ -82,6 +85,7 @@ class Views:
             segments = await transaction.rows(queries.segments_between(camera_id, window.start_ns, window.end_ns))
             gaps = await transaction.rows(queries.gaps_between(camera_id, window.start_ns, window.end_ns))
             known = await transaction.rows(queries.coverage_of(camera_id))
+            watched = await transaction.rows(queries.watched_between(camera_id, window.start_ns, window.end_ns))
         board = self._board.cameras.get(camera_id)
         spans = coverage_bar(
             window, [Span(row["start_ns"], row["end_ns"]) for row in segments],
@@ -93,7 +97,7 @@ class Views:
             "camera_id": camera_id, "from_ns": window.start_ns, "to_ns": window.end_ns, "now_ns": now_ns,
             "since_ns": known[0]["from_ns"] if known else None, "spans": [_span(span) for span in spans],
             "recorded_s": seconds_of(spans, "recorded"), "gap_s": seconds_of(spans, "gap"),
-            "live_s": seconds_of(spans, "live"),
+            "live_s": seconds_of(spans, "live"), "watched": [_watched(row, window) for row in watched],
         }  # fmt: skip
 
     def _first_seen(self, camera_id: str, window: Span) -> int | None:
@@ -168,6 +172,12 @@ def _payload(record: Any) -> Document:
     """The payload, whether the row holds it alone or within its CloudEvent."""
     inner = record.get("data") if isinstance(record, dict) and "specversion" in record else record
     return inner if isinstance(inner, dict) else {}
+
+
+def _watched(row: Mapping[Any, Any], window: Span) -> Document:
+    """How a stretch was watched, cut to the window."""
+    start_ns, end_ns = max(row["from_ns"], window.start_ns), min(row["to_ns"], window.end_ns)
+    return {**{name: row[name] for name in _WATCHED}, "start_ns": start_ns, "end_ns": end_ns}
 
 
 def _span(span: BarSpan) -> Document:

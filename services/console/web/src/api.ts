@@ -53,6 +53,17 @@ export interface BarSpan {
   presumed?: boolean;
 }
 
+/** How a stretch was watched; mode "none": not, for `cause`. Where there is no span nothing is known to have watched. */
+export interface WatchedSpan {
+  start_ns: number;
+  end_ns: number;
+  mode: "frames" | "gops" | "keyframes" | "none";
+  cause: string | null;
+  frames_per_s: number;
+  asked_frames_per_s: number;
+  view: string;
+}
+
 export interface Coverage {
   camera_id: string;
   from_ns: number;
@@ -63,6 +74,7 @@ export interface Coverage {
   recorded_s: number;
   gap_s: number;
   live_s: number;
+  watched: WatchedSpan[];
 }
 
 export interface Gap {

@@ -1,8 +1,8 @@
 /** The cameras: newest picture, state, who watches, and a bar of what is on record. */
 
-import { api, Refusal, type BarSpan, type Camera, type Coverage } from "./api";
+import { api, Refusal, type BarSpan, type Camera, type Coverage, type WatchedSpan } from "./api";
 import { el, fill, keyed, show } from "./dom";
-import { clock, half, length, say, sayCause, sayRoom, sayState } from "./words";
+import { clock, half, length, say, sayCause, sayRoom, saySkip, sayState, sayView } from "./words";
 
 /** Minutes shown by the bars; 0 chooses by how long there has been anything to show. */
 export type BarMinutes = 0 | 15 | 60 | 1440;
@@ -20,6 +20,7 @@ interface Card {
   watch: HTMLElement;
   trouble: HTMLElement;
   bar: HTMLElement;
+  watchBar: HTMLElement;
   barNote: HTMLElement;
   remove: HTMLButtonElement;
   sinceNs: number | null;
@@ -76,7 +77,7 @@ function makeCard(camera: Camera): Card {
   const card: Card = {
     root: el("article", "card camera"), picture: el("img", "picture"), shownNs: 0, loading: false, empty: el("p", "picture-empty"),
     badge: el("span", "badge"), stamp: el("span", "stamp"), name: el("h3"), facts: el("p", "facts"), watch: el("p", "watch"),
-    trouble: el("p", "trouble"), bar: el("div", "bar"), barNote: el("p", "bar-note"), remove: el("button", "quiet remove"), sinceNs: null,
+    trouble: el("p", "trouble"), bar: el("div", "bar"), watchBar: el("div", "bar watch-bar"), barNote: el("p", "bar-note"), remove: el("button", "quiet remove"), sinceNs: null,
   };
   card.root.dataset.camera = camera.camera_id;
   card.picture.alt = "";
@@ -86,7 +87,7 @@ function makeCard(camera: Camera): Card {
   const frame = el("div", "frame", card.picture, card.empty, card.badge, card.stamp);
   card.root.append(
     frame,
-    el("div", "camera-body", el("header", "camera-head", card.name, card.remove), card.facts, card.trouble, card.bar, card.barNote, card.watch),
+    el("div", "camera-body", el("header", "camera-head", card.name, card.remove), card.facts, card.trouble, card.bar, card.watchBar, card.barNote, card.watch),
   );
   return card;
 }
@@ -196,17 +197,56 @@ function drawBar(card: Card, found: Coverage): void {
     return piece;
   });
   card.bar.replaceChildren(...pieces);
+  const notWatched = drawWatch(card.watchBar, found);
   card.bar.dataset.recordedS = (found.recorded_s + found.live_s).toFixed(1);
   const total = found.recorded_s + found.live_s;
   const parts = [
     found.recorded_s > 0 ? el("span", "key recorded", `${say("recorded")} ${length(found.recorded_s)}`) : null,
     found.live_s > 0 ? el("span", "key live", `${say("live")} ${length(found.live_s)}`) : null,
     found.gap_s > 0 ? el("span", "key gap", `${say("gap")} ${length(found.gap_s)}`) : null,
+    notWatched > 0 ? el("span", "key unwatched", `${say("unwatched")} ${length(notWatched)}`) : null,
     el("span", "axis", `${clock(found.from_ns, false)} – ${clock(found.to_ns, false)}`),
   ];
   card.bar.setAttribute("role", "img");
   card.bar.setAttribute("aria-label", `${say("recorded")} ${length(total)}, ${say("gap")} ${length(found.gap_s)}`);
   fill(card.barNote, ...parts);
+}
+
+/** A thin bar below: watched as asked, watched at a lower rate, not watched and why. Returns the seconds not watched. */
+function drawWatch(bar: HTMLElement, found: Coverage): number {
+  const width = found.to_ns - found.from_ns;
+  let notWatched = 0;
+  const pieces = found.watched.map((span) => {
+    const mood = moodOf(span);
+    if (mood === "not") notWatched += (span.end_ns - span.start_ns) / 1e9;
+    const piece = el("i", `span watch-${mood}`);
+    piece.style.left = `${((span.start_ns - found.from_ns) / width) * 100}%`;
+    piece.style.width = `${((span.end_ns - span.start_ns) / width) * 100}%`;
+    piece.title = describeWatch(span, mood);
+    return piece;
+  });
+  bar.replaceChildren(...pieces);
+  bar.setAttribute("role", "img");
+  bar.setAttribute("aria-label", `${say("unwatched")} ${length(notWatched)}`);
+  return notWatched;
+}
+
+type WatchMood = "full" | "less" | "not";
+
+function moodOf(span: WatchedSpan): WatchMood {
+  if (span.mode === "none" || span.view === "covered") return "not";
+  return span.cause === null ? "full" : "less";
+}
+
+function describeWatch(span: WatchedSpan, mood: WatchMood): string {
+  const range = `${clock(span.start_ns)} – ${clock(span.end_ns)} (${length((span.end_ns - span.start_ns) / 1e9)})`;
+  const what = say(mood === "full" ? "watched_fully" : mood === "less" ? "watched_less" : "unwatched");
+  const why = [
+    span.mode !== "none" && `${span.frames_per_s.toFixed(1)} / ${span.asked_frames_per_s.toFixed(1)} fps`,
+    span.cause && saySkip(span.cause),
+    span.view !== "unjudged" && span.view !== "clear" && sayView(span.view),
+  ].filter(Boolean);
+  return `${what} ${range}${why.length ? `: ${why.join(", ")}` : ""}`;
 }
 
 function describe(span: BarSpan): string {

@@ -36,6 +36,9 @@ const WORDS = {
   analysis_off: ["仅录像（分析已关闭）", "recorded only (analysis is off)"],
   no_zone: ["没有布防区域", "no armed zone"],
   skipped: ["跳过", "skipped"],
+  watched_fully: ["值守", "watched"],
+  watched_less: ["降频值守", "watched at a lower rate"],
+  unwatched: ["未值守", "not watched"],
   recorded: ["已封存", "sealed"],
   live: ["正在写入", "being written"],
   gap: ["缺口", "gap"],
@@ -96,6 +99,28 @@ const CAUSES: Record<string, readonly [string, string]> = {
   unknown: ["不明", "unknown"],
 };
 
+/** Why the analysis left frames out (docs/design/analysis.md). */
+const SKIPS: Record<string, readonly [string, string]> = {
+  late: ["来不及分析", "too late"],
+  overflow: ["等待过多", "too much waited"],
+  shed: ["机器过载", "more than this machine can do"],
+  undecodable: ["无法解码", "undecodable"],
+  unsynchronised: ["等待关键帧", "waiting for a keyframe"],
+  no_model: ["没有检测模型", "no detector"],
+  no_run_start: ["缺少流的开头", "start of the stream not seen"],
+  handed_over: ["交接中", "handed over"],
+  defect: ["分析程序出错", "the analysis failed"],
+};
+
+const VIEWS: Record<string, readonly [string, string]> = {
+  covered: ["镜头被遮挡", "lens covered"],
+  dark: ["画面过暗", "dark"],
+  defocused: ["失焦", "defocused"],
+  moved: ["镜头被移动", "moved"],
+  frozen: ["画面冻结", "frozen"],
+  lost: ["无画面", "lost"],
+};
+
 const KINDS: Record<string, readonly [string, string]> = {
   "I-10": ["门长时间未关", "Door held open"],
   "I-12": ["布防区域有人", "Person in an armed zone"],
@@ -147,6 +172,8 @@ export function say(word: Word, ...values: (string | number)[]): string {
 }
 
 export const sayCause = (cause: string): string => choose(CAUSES[cause] ?? [cause, cause]);
+export const saySkip = (cause: string): string => choose(SKIPS[cause] ?? [cause, cause]);
+export const sayView = (view: string): string => choose(VIEWS[view] ?? [view, view]);
 export const sayKind = (kind: string, fallback: string): string => choose(KINDS[kind] ?? [fallback, fallback]);
 export const sayRoom = (kind: string): string => choose(ROOM_KINDS[kind] ?? [kind, kind]);
 
