@@ -7,9 +7,11 @@ registry. A real camera without a real model is not watched, and that is said: a
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.analyze.activation_record import Recorder, no_record
 from services.analyze.detector import Model, activate
 from services.analyze.installed import is_present, read_model
 from services.analyze.registry import ModelEntry, Registry, entry_of, load_registry
@@ -32,11 +34,13 @@ def models_directory(settings: Settings) -> Path | None:
 
 @dataclass(slots=True)
 class ModelShelf:
-    """Chooses, verifies and activates models. Blocking; call it from a thread."""
+    """Chooses, verifies, activates and records models. Blocking; call it from a thread other than the event loop's."""
 
     settings: AnalyzeSettings
     models_dir: Path | None
+    record: Recorder = no_record
     _active: dict[str, tuple[object, Model]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def model_for(self, camera: CameraConfig) -> Model:
         """The model for a camera. ``NotFound`` says what to install, ``Corrupt`` what is wrong with what is installed.
@@ -44,11 +48,13 @@ class ModelShelf:
         A file that changed since it was activated is verified and activated anew.
         """
         entry = self._choose(camera, load_registry(self.models_dir))
-        mark = self._fingerprint(entry)
-        known = self._active.get(entry.name)
-        if known is None or known[0] != mark:
-            known = (mark, activate(read_model(entry, self.models_dir), self.settings.provider))
-            self._active[entry.name] = known
+        with self._lock:  # cameras that start together share one activation
+            mark = self._fingerprint(entry)
+            known = self._active.get(entry.name)
+            if known is None or known[0] != mark:
+                known = (mark, activate(read_model(entry, self.models_dir), self.settings.provider))
+                self._active[entry.name] = known
+        self.record(known[1])
         return known[1]
 
     def _choose(self, camera: CameraConfig, registry: Registry) -> ModelEntry:

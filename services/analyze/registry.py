@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from services.analyze.core.decoders import ADAPTERS
 from services.analyze.core.decoders.adapter import Adapter, Head
@@ -23,6 +23,18 @@ from services.contracts.ids import Name
 #: The models' own package, for entries whose file ships with the program.
 PACKAGE = "services.analyze.models"
 
+#: What a person has to say: not blank, and not a placeholder left as it stood in a template.
+_UNSAID = {"", "-", "none", "n/a", "na", "null", "todo", "tbd", "unknown", "x"}
+
+
+def _said(text: str) -> str:
+    plain = text.strip()
+    if plain.lower() in _UNSAID or plain.startswith("<"):
+        raise ValueError(f"{text!r} says nothing; write what it is")
+    return plain
+
+
+Said = Annotated[str, AfterValidator(_said)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Decoder = Literal["yolox", "yolov8", "nanodet", "fastestdet", "rtdetr", "movenet", "fire", "yunet", "ultralight"]
 Three = tuple[float, float, float]
@@ -91,12 +103,12 @@ class ModelEntry(Payload):
     score: float = Field(default=0.1, ge=0, le=1, description="nothing below this is reported")
     nms_iou: float = Field(default=0.45, gt=0, le=1, description="boxes that overlap more are one")
     invert: bool = Field(default=False, description="a classifier's output is the probability that it is NOT there")
-    licence: str = Field(min_length=1, max_length=80)
-    source: str = Field(min_length=1, max_length=600)
+    licence: Said = Field(max_length=80)
+    source: Said = Field(max_length=600)
     url: str | None = Field(default=None, pattern=r"^https://", description="official release file")
     packaged: str | None = Field(default=None, pattern=r"^[a-z0-9_]+\.onnx$", description="file in this package")
     sha256: list[Sha256] = Field(min_length=1)
-    assessment: str = Field(min_length=1, max_length=80, description="impact assessment its activation rests on (R-24)")
+    assessment: Said = Field(max_length=80, description="impact assessment its activation rests on (R-24)")
     drawn_rooms_only: bool = Field(default=False, description="never chosen for a real camera unless named")
     scope: str = Field(default="", max_length=400, description="what it can and cannot see")
 

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 
 from services.analyze.activation import ModelShelf, models_directory
+from services.analyze.activation_record import AUDIT_CHAIN, ActivationRecorder
 from services.analyze.announcing import Announcer
 from services.analyze.camera_worker import Surroundings
 from services.analyze.detect_reader import DetectReader
 from services.analyze.governing import Governor
 from services.analyze.sensor_reader import SensorReader
 from services.analyze.workroom import Workroom
+from services.backbone.audit import AuditTrail
 from services.backbone.running import Host
 
 #: How often it is said what was watched of each camera.
@@ -25,7 +27,7 @@ async def run(host: Host) -> None:
     settings = host.settings
     announcer = Announcer(host.backbone, settings.retain.policy)
     workroom = Workroom(settings.analyze.threads)
-    shelf = ModelShelf(settings.analyze, models_directory(settings))
+    shelf = ModelShelf(settings.analyze, models_directory(settings), _recorder(host))
     institution = settings.institution.institution_id
     around = Surroundings(institution, settings.analyze, host.backbone.clock, workroom, shelf, announcer)
     cameras = DetectReader(host.backbone, around, announcer, host.entities.current)
@@ -50,6 +52,12 @@ async def run(host: Host) -> None:
         await asyncio.gather(joining, *helpers, *readers, return_exceptions=True)
         await announcer.close()
         await workroom.close()
+
+
+def _recorder(host: Host) -> ActivationRecorder:
+    backbone = host.backbone
+    trail = AuditTrail(backbone.need_catalog(), backbone.log, backbone.clock, chain_id=AUDIT_CHAIN)
+    return ActivationRecorder(trail, asyncio.get_running_loop(), f"analyze/{host.settings.analyze.analyzer_id}")
 
 
 async def _first_failure(readers: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:

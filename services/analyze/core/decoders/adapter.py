@@ -59,7 +59,7 @@ Forms: TypeAlias = tuple[tuple[Expected, ...], ...]
 class Adapter:
     """A kind of model. ``decode`` takes the outputs in the file's order and raises ``Corrupt`` when they are not what
     ``forms`` promised. ``multiple``: what the input's sides must be multiples of. ``size_input``: it may take the picture's
-    size as a second input."""
+    size as a second input. ``infinite_weights``: its exporters write masks of infinity among the weights."""
 
     title: str
     task: Task
@@ -67,6 +67,7 @@ class Adapter:
     decode: Callable[[Sequence[Output], Head], Finding]
     multiple: int = 32
     size_input: bool = False
+    infinite_weights: bool = False
 
 
 def check_outputs(outputs: Sequence[Output], forms: Forms, title: str) -> None:

@@ -55,4 +55,4 @@ def _deployed(outputs: Sequence[Output], head: Head) -> Detections:
     return detections(boxes[found], scores[found], labels[found].astype(np.int32), head, nms=False)
 
 
-ADAPTER = Adapter(TITLE, "detect", forms, decode, size_input=True)
+ADAPTER = Adapter(TITLE, "detect", forms, decode, size_input=True, infinite_weights=True)
