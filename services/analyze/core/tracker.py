@@ -1,94 +1,126 @@
 """Boxes over time → object tracks, after ByteTrack (Zhang et al., ECCV 2022): sure boxes first, unsure ones prolong only.
 
-Motion is constant velocity with a Kalman filter per coordinate (centre x, centre y, width, height). The coordinates are
-independent of each other, so that the filter of all tracks together is a few vector operations. Time is seconds of capture
-time, not frames: a camera analysed at 2 fps and one at 15 fps are tracked by the same numbers. Deterministic; a track never
-leaves its camera.
+Three passes a frame, each over what the ones before left: sure boxes with all tracks; sure boxes with the tracks of the frame
+before, both grown by what is not known of the track's place (at 3 fps a running child leaves its own box); unsure boxes with the
+tracks of the frame before. A track that was lost is thus only found again where it is expected, by a box that is sure.
+
+Time is seconds of capture time and length is box heights, not frames and pixels: a camera analysed at 2 fps and one at 25 fps,
+a child near and one far, are tracked by the same numbers. Deterministic. The motion is in ``track_filter.py``, the pairing in
+``association.py``. A track's number means something within its camera and its tracker only and never leaves the analysis.
+
+Rewinding: what a tracker knows of a track depends on the last seconds alone, so that one begun ``REWIND_S`` earlier makes the
+same associations as one that was never interrupted, under other numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from services.analyze.core.detection import Detections, Vector, iou_matrix
+from services.analyze.core.association import fit, pair
+from services.analyze.core.detection import Detections
+from services.analyze.core.track_filter import Floats, MotionSettings, Rows, TrackFilter, to_centre
 from services.contracts.time import NS_PER_S
+
+Numbers = NDArray[np.int64]
+
+#: How much earlier a tracker has to begin to be like one that was never interrupted: a lost track's longest absence, and the
+#: time in which a new track's place and speed settle.
+REWIND_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """Tuning. Lengths are relative to a box's height, so that near and far people are treated alike."""
+    """Tuning, the same for every camera: seconds, box heights, scores of 0..1. docs/design/analysis.md says how it was found."""
 
+    #: From here a box is believed without a track (ByteTrack's high score).
     sure_score: float = 0.4
+    #: From here a box that belongs to no track begins one.
     new_score: float = 0.5
-    match_iou: float = 0.2
+    #: Least IoU of a sure box with where a track is expected.
+    match_iou: float = 0.3
     unsure_iou: float = 0.4
-    #: Boxes are grown by this share on every side for a last pass: at 5 fps a running child leaves its own box.
-    grown_by: float = 0.6
+    #: Boxes are grown by this many standard deviations of the track's place, but by no more than so many heights.
+    grown_by: float = 1.5
+    grown_most: float = 0.6
     grown_iou: float = 0.2
+    #: A confirmed track is waited for this long.
     lost_s: float = 1.5
-    confirm_hits: int = 2
-    position_noise: float = 0.05
-    acceleration_noise: float = 1.5
-    first_speed: float = 1.0
+    #: A track is confirmed by its second box, if the scores sum to this or the boxes are this far apart in time: frames 40 ms
+    #: apart show nearly the same picture, and what misled the detector once misleads it again.
+    confirm_score: float = 1.4
+    confirm_s: float = 0.15
+    motion: MotionSettings = field(default_factory=MotionSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A tracked object in one frame in which it was seen. ``box`` is the detector's own, not the filter's."""
+class Track(NamedTuple):
+    """A tracked object in one frame in which it was seen; all lengths are pixels of the picture."""
 
+    #: From 1, in order of birth, never used again by this tracker.
     track_id: int
+    #: The detector's own: x1, y1, x2, y2.
     box: tuple[float, float, float, float]
     score: float
+    #: Boxes so far.
     hits: int
+    #: Seen often enough to be believed.
     confirmed: bool
+    #: The filter's: box and track weighed by their certainty; steadier than ``box``, whose sides jump as limbs are hidden.
+    estimate: tuple[float, float, float, float]
+    #: The filter's, of the box's centre, to the right and down.
+    velocity_px_s: tuple[float, float]
+    #: Capture time since its first box.
+    age_s: float
+    #: The class of the model that most of its boxes have.
+    kind: int
 
 
 @dataclass(slots=True)
-class _Filter:
-    """State of ``n`` tracks: means and covariance of position and speed for 4 coordinates, all (n, 4)."""
+class _Lives:
+    """What is known of n tracks beside their motion, one column each: integers, and scores summed."""
 
-    position: Vector
-    speed: Vector
-    var_position: Vector
-    covariance: Vector
-    var_speed: Vector
+    ids: Numbers
+    hits: Numbers
+    born_ns: Numbers
+    seen_ns: Numbers
+    confirmed: NDArray[np.bool_]
+    score_sum: Floats
+    kind: Numbers
+    #: By how many boxes ``kind`` leads (Boyer and Moore's majority vote: one pass, no table of classes).
+    lead: Numbers
 
     @classmethod
-    def at(cls, measured: Vector, noise: Vector, first_speed: Vector) -> _Filter:
-        zero = np.zeros_like(measured)
+    def begin(cls, ids: Numbers, frame_ns: int, scores: Floats, classes: NDArray[np.int32]) -> _Lives:
+        ones, now = np.ones_like(ids), np.full_like(ids, frame_ns)
         return cls(
-            measured.copy(), zero.copy(), noise**2, zero.copy(), np.broadcast_to(first_speed**2, zero.shape).copy()
+            ids, ones, now, now.copy(), np.zeros(len(ids), np.bool_), scores, classes.astype(np.int64), ones.copy()
         )
 
-    def predict(self, dt_s: float, acceleration: Vector) -> None:
-        drive = acceleration**2
-        self.position += self.speed * dt_s
-        self.var_position += 2 * dt_s * self.covariance + dt_s**2 * self.var_speed + drive * (dt_s**3 / 3)
-        self.covariance += dt_s * self.var_speed + drive * (dt_s**2 / 2)
-        self.var_speed += drive * dt_s
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name)[which])
 
-    def correct(self, rows: NDArray[np.intp], measured: Vector, noise: Vector) -> None:
-        total = self.var_position[rows] + noise**2
-        gain_position = self.var_position[rows] / total
-        gain_speed = self.covariance[rows] / total
-        surprise = measured - self.position[rows]
-        self.position[rows] += gain_position * surprise
-        self.speed[rows] += gain_speed * surprise
-        self.var_speed[rows] -= gain_speed * self.covariance[rows]
-        self.covariance[rows] *= 1 - gain_position
-        self.var_position[rows] *= 1 - gain_position
+    def extend(self, more: _Lives) -> None:
+        for name in self.__slots__:
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
-    def keep(self, rows: NDArray[np.bool_]) -> None:
-        for name in ("position", "speed", "var_position", "covariance", "var_speed"):
-            setattr(self, name, getattr(self, name)[rows])
+    def see(self, rows: Rows, frame_ns: int, scores: Floats, classes: NDArray[np.int32]) -> None:
+        self.hits[rows] += 1
+        self.seen_ns[rows] = frame_ns
+        self.score_sum[rows] += scores
+        agree = self.kind[rows] == classes
+        self.lead[rows] += np.where(agree, 1, -1)
+        if not agree.all():
+            fallen = rows[self.lead[rows] < 0]
+            self.kind[fallen] = classes[self.lead[rows] < 0]
+            self.lead[fallen] = 1
 
-    def extend(self, other: _Filter) -> None:
-        for name in ("position", "speed", "var_position", "covariance", "var_speed"):
-            setattr(self, name, np.concatenate([getattr(self, name), getattr(other, name)]))
+
+def _nobody() -> _Lives:
+    return _Lives.begin(np.zeros(0, np.int64), 0, np.zeros(0), np.zeros(0, np.int32))
 
 
 @dataclass(slots=True)
@@ -96,121 +128,109 @@ class Tracker:
     """The tracks of one camera. ``update`` is called once per analysed frame, in order of capture time."""
 
     settings: TrackerSettings = field(default_factory=TrackerSettings)
-    _ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _hits: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _seen_ns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _filter: _Filter = field(default_factory=lambda: _empty_filter())
+    _lives: _Lives = field(default_factory=_nobody)
+    _filter: TrackFilter = field(init=False)
     _at_ns: int | None = None
     _next_id: int = 1
 
+    def __post_init__(self) -> None:
+        self._filter = TrackFilter.empty(self.settings.motion)
+
     def update(self, frame_ns: int, found: Detections) -> list[Track]:
         """Associate what was found; return the tracks seen in this frame, by track id."""
-        self._advance(frame_ns)
+        before_ns, self._at_ns = self._at_ns, frame_ns
+        if len(self._lives.ids) and before_ns is not None:
+            self._advance(before_ns, frame_ns)
         if not len(found):
             return []
-        matched = self._associate(found)
-        rows = np.array([row for row, _ in matched], dtype=np.intp)
-        columns = np.array([column for _, column in matched], dtype=np.intp)
+        boxes, scores = found.boxes.astype(np.float64), found.scores.astype(np.float64)
+        rows, columns = self._associate(before_ns, boxes, scores)
         if rows.size:
-            measured = _to_centre(found.boxes[columns])
-            self._filter.correct(rows, measured, self._noise(measured))
-            self._hits[rows] += 1
-            self._seen_ns[rows] = frame_ns
-        born = self._begin(frame_ns, found, columns)
-        seen = sorted([(int(self._ids[row]), int(row), int(column)) for row, column in matched] + born)
-        return [self._track(row, column, found) for _, row, column in seen]
+            self._filter.correct(rows, to_centre(boxes[columns]), scores[columns])
+            self._lives.see(rows, frame_ns, scores[columns], found.classes[columns])
+            self._confirm(rows, frame_ns)
+        born = self._begin(frame_ns, found, boxes, scores, columns)
+        order = np.argsort(rows)
+        fresh = np.arange(len(self._lives.ids) - len(born), len(self._lives.ids))
+        return self._told(frame_ns, np.concatenate([rows[order], fresh]), np.concatenate([columns[order], born]), found)
 
     def forget(self) -> None:
         """Drop all tracks: what comes next is not the continuation of what was. Ids are not used again."""
-        self._ids, self._hits, self._seen_ns = (np.zeros(0, np.int64) for _ in range(3))
-        self._filter, self._at_ns = _empty_filter(), None
+        self._lives, self._filter, self._at_ns = _nobody(), TrackFilter.empty(self.settings.motion), None
 
-    def _advance(self, frame_ns: int) -> None:
-        if self._at_ns is not None and frame_ns > self._at_ns and self._ids.size:
-            height = np.maximum(self._filter.position[:, 3:4], 1.0)
-            self._filter.predict((frame_ns - self._at_ns) / NS_PER_S, _scaled(height, self.settings.acceleration_noise))
-            alive = frame_ns - self._seen_ns <= self.settings.lost_s * NS_PER_S
-            # What was seen once only and not again is noise.
-            alive &= (self._hits > 1) | (self._seen_ns == self._at_ns)
-            if not alive.all():
-                self._ids, self._hits, self._seen_ns = self._ids[alive], self._hits[alive], self._seen_ns[alive]
-                self._filter.keep(alive)
-        self._at_ns = frame_ns
-
-    def _associate(self, found: Detections) -> list[tuple[int, int]]:
-        """Pairs (track row, detection) of three passes: sure boxes, unsure boxes, sure boxes with both sides grown."""
-        predicted = _to_corners(self._filter.position)
-        sure = np.flatnonzero(found.scores >= self.settings.sure_score)
-        unsure = np.flatnonzero(found.scores < self.settings.sure_score)
-        free = np.arange(len(self._ids))
-        pairs: list[tuple[int, int]] = []
-        for candidates, least, grown in (
-            (sure, self.settings.match_iou, 0.0),
-            (sure, self.settings.grown_iou, self.settings.grown_by),
-            (unsure, self.settings.unsure_iou, 0.0),
-        ):
-            taken = {column for _, column in pairs}
-            open_columns = np.array([column for column in candidates if column not in taken], dtype=np.intp)
-            chosen = _match(_grow(predicted[free], grown), _grow(found.boxes[open_columns], grown), least)
-            pairs += [(int(free[row]), int(open_columns[column])) for row, column in chosen]
-            free = np.setdiff1d(free, [row for row, _ in pairs])
-        return pairs
-
-    def _begin(self, frame_ns: int, found: Detections, taken: NDArray[np.intp]) -> list[tuple[int, int, int]]:
-        fresh = np.setdiff1d(np.flatnonzero(found.scores >= self.settings.new_score), taken)
-        if not fresh.size:
-            return []
-        first = len(self._ids)
-        measured = _to_centre(found.boxes[fresh])
-        height = np.maximum(measured[:, 3:4], 1.0)
-        self._filter.extend(_Filter.at(measured, self._noise(measured), _scaled(height, self.settings.first_speed)))
-        ids = np.arange(self._next_id, self._next_id + fresh.size)
-        self._next_id += fresh.size
-        self._ids = np.concatenate([self._ids, ids])
-        self._hits = np.concatenate([self._hits, np.ones(fresh.size, np.int64)])
-        self._seen_ns = np.concatenate([self._seen_ns, np.full(fresh.size, frame_ns, np.int64)])
-        return [(int(ids[i]), first + i, int(column)) for i, column in enumerate(fresh)]
-
-    def _noise(self, measured: Vector) -> Vector:
-        scale = self.settings.position_noise * np.maximum(measured[:, 3:4], 1.0)
-        return np.asarray(np.broadcast_to(scale, measured.shape), dtype=np.float32)
-
-    def _track(self, row: int, column: int, found: Detections) -> Track:
-        x1, y1, x2, y2 = (float(value) for value in found.boxes[column])
-        hits = int(self._hits[row])
-        return Track(
-            int(self._ids[row]), (x1, y1, x2, y2), float(found.scores[column]), hits, hits >= self.settings.confirm_hits
+    def _advance(self, before_ns: int, frame_ns: int) -> None:
+        lives = self._lives
+        # What was not confirmed and is not seen again at once is noise.
+        alive = (lives.seen_ns == before_ns) | (
+            lives.confirmed & (frame_ns - lives.seen_ns <= self.settings.lost_s * NS_PER_S)
         )
+        if not alive.all():
+            lives.keep(alive)
+            self._filter.keep(alive)
+        if frame_ns > before_ns:
+            self._filter.predict((frame_ns - before_ns) / NS_PER_S)
+
+    def _associate(self, before_ns: int | None, boxes: Floats, scores: Floats) -> tuple[Rows, Rows]:
+        """(track rows, boxes) that belong together."""
+        chosen = self.settings
+        if not len(self._lives.ids):
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        expected = self._filter.corners()
+        overlap, worth = fit(expected, boxes)
+        sure = scores >= chosen.sure_score
+        rows, columns = pair(np.where(sure, overlap, -1.0), worth, chosen.match_iou)
+        if len(rows) == len(self._lives.ids) or len(columns) == len(boxes):
+            return rows, columns
+        recent = self._lives.seen_ns == before_ns
+        free, left = _others(recent, rows), _others(sure, columns)
+        if free.size and left.size:
+            margin = self._filter.uncertainty_px(free) * chosen.grown_by
+            margin = np.minimum(margin, chosen.grown_most * (expected[free, 3] - expected[free, 1]))
+            more = pair(*fit(expected[free], boxes[left], margin), chosen.grown_iou)
+            rows, columns = np.concatenate([rows, free[more[0]]]), np.concatenate([columns, left[more[1]]])
+        free, left = _others(recent, rows), _others(~sure, columns)
+        if free.size and left.size:
+            places = np.ix_(free, left)
+            more = pair(overlap[places], worth[places], chosen.unsure_iou)
+            rows, columns = np.concatenate([rows, free[more[0]]]), np.concatenate([columns, left[more[1]]])
+        return rows, columns
+
+    def _confirm(self, rows: Rows, frame_ns: int) -> None:
+        lives, chosen = self._lives, self.settings
+        if not lives.confirmed[rows].all():
+            old = frame_ns - lives.born_ns[rows] >= chosen.confirm_s * NS_PER_S
+            lives.confirmed[rows] |= old | (lives.score_sum[rows] >= chosen.confirm_score)
+
+    def _begin(self, frame_ns: int, found: Detections, boxes: Floats, scores: Floats, taken: Rows) -> Rows:
+        """Begin tracks with what belongs to none; returns those boxes."""
+        if len(taken) == len(boxes):
+            return np.zeros(0, np.intp)
+        fresh = _others(scores >= self.settings.new_score, taken)
+        if fresh.size:
+            ids = np.arange(self._next_id, self._next_id + fresh.size)
+            self._next_id += fresh.size
+            self._filter.begin(to_centre(boxes[fresh]), scores[fresh])
+            self._lives.extend(_Lives.begin(ids, frame_ns, scores[fresh], found.classes[fresh]))
+        return fresh
+
+    def _told(self, frame_ns: int, rows: Rows, columns: Rows, found: Detections) -> list[Track]:
+        lives, estimates = self._lives, self._filter.corners()
+        columns_of_a_track = (
+            lives.ids[rows].tolist(),
+            map(tuple, found.boxes[columns].tolist()),
+            found.scores[columns].tolist(),
+            lives.hits[rows].tolist(),
+            lives.confirmed[rows].tolist(),
+            map(tuple, estimates[rows].tolist()),
+            map(tuple, self._filter.mean[rows, 1, :2].tolist()),
+            ((frame_ns - lives.born_ns[rows]) / NS_PER_S).tolist(),
+            lives.kind[rows].tolist(),
+        )
+        return list(map(Track._make, zip(*columns_of_a_track, strict=True)))
 
 
-def _scaled(heights: Vector, factor: float) -> Vector:
-    return np.asarray(heights * np.float32(factor), dtype=np.float32)
-
-
-def _empty_filter() -> _Filter:
-    return _Filter(*(np.zeros((0, 4), np.float32) for _ in range(5)))
-
-
-def _match(left: Vector, right: Vector, least: float) -> list[tuple[int, int]]:
-    if not len(left) or not len(right):
-        return []
-    overlap = iou_matrix(left, right)
-    rows, columns = linear_sum_assignment(np.where(overlap >= least, -overlap, 0.0))
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if overlap[r, c] >= least]
-
-
-def _grow(boxes: Vector, share: float) -> Vector:
-    if share == 0.0:
-        return boxes
-    margin = (boxes[:, 2:] - boxes[:, :2]) * np.float32(share)
-    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
-
-
-def _to_centre(boxes: Vector) -> Vector:
-    size = boxes[:, 2:] - boxes[:, :2]
-    return np.concatenate([boxes[:, :2] + size / 2, size], axis=1).astype(np.float32)
-
-
-def _to_corners(state: Vector) -> Vector:
-    half = np.maximum(state[:, 2:], 1.0) / 2
-    return np.concatenate([state[:, :2] - half, state[:, :2] + half], axis=1).astype(np.float32)
+def _others(among: NDArray[np.bool_], taken: Rows) -> Rows:
+    """Indices where ``among`` holds, but those taken."""
+    left = among.copy()
+    left[taken] = False
+    return np.flatnonzero(left)
