@@ -49,7 +49,7 @@ def read_model(entry: ModelEntry, models_dir: Path | None) -> InstalledModel:
     if entry.packaged is not None:  # an installed copy may be of an older program
         body, packaged = _packaged(entry.packaged), True
     elif path is not None and path.is_file():
-        body, packaged = _read_file(path), False
+        body, packaged = read_file(path), False
     else:
         raise NotFound(
             f"model {entry.name} is not installed; run: kanhu models install {entry.name} --data DIR [--from FILE]"
@@ -72,17 +72,20 @@ def install(
     fetch: Fetch | None = None,
     pictures: Iterable[NDArray[np.uint8]] = (),
     as_published: bool = False,
+    trial: Callable[[bytes, ModelEntry], object] | None = None,
 ) -> InstalledModel:
     """Verify a file (from ``source``, else from the entry's URL), measure surgery on it, and put it in place atomically.
 
     ``pictures`` (BGR) are measured on besides the drawn ones. ``Corrupt`` when surgery would move its boxes, unless
-    ``as_published``: then it is used without.
+    ``as_published``: then it is used without. ``trial`` runs a checked file apart from this process first (``trial.try_model``).
     """
     if source is None and entry.packaged is not None:
         body = _packaged(entry.packaged)
     else:
-        body = _read_file(source) if source is not None else _download(entry, fetch or _fetch)
+        body = read_file(source) if source is not None else _download(entry, fetch or _fetch)
     check_model(body, entry)
+    if trial is not None:
+        trial(body, entry)
     digest = digest_of(body)
     verdict = Verdict(unrecognised="not wanted (--as-published)") if as_published else _examine(entry, body, pictures)
     receipt = {
@@ -136,7 +139,8 @@ def _packaged(name: str) -> bytes:
     return files(PACKAGE).joinpath(name).read_bytes()
 
 
-def _read_file(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """A model file's bytes; ``Rejected`` when there is none, or it is far too large."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise Rejected(f"{path.name} has {path.stat().st_size} bytes; a model has at most {MAX_FILE_BYTES}")
