@@ -19,6 +19,7 @@ from services.analyze.activation import ModelShelf
 from services.analyze.announcing import Announcer
 from services.analyze.core.backlog import Backlog
 from services.analyze.core.incidents import Place, RuleFacts, record_of
+from services.analyze.core.motion import GatePolicy, MotionGate
 from services.analyze.core.rules import person_in_zone
 from services.analyze.core.sampling import GopThinner, Pace
 from services.analyze.core.shedding import CameraLoad, CostMeter
@@ -176,6 +177,7 @@ class CameraWorker:
             self._pace = Pace.full(self._camera.analysed_frames_per_s)
             self._book.asked_frames_per_s = self._camera.analysed_frames_per_s
             if self._engine is not None:
+                self._engine.gate = self._gate()
                 await self._announce(self._engine.reconfigure(self._camera))
         await self._take_up()
         now_ns = self._around.clock.now_ns
@@ -202,6 +204,9 @@ class CameraWorker:
         turn = Turn(self._need_engine(), started, chunks, self._pace, self._thinner, self._meter)
         for outcome in await self._around.workroom.turn(self.camera_id, partial(do_turn, turn)):
             self._book.enter(outcome.chunk, outcome.pace, outcome.cause, outcome.fates, outcome.view)
+            if outcome.cause is None:
+                stale_ns = self._around.clock.now_ns() - outcome.chunk.facts.end_ns
+                metrics.ANALYSIS_STALENESS_SECONDS.observe(stale_ns / NS_PER_S)
             await self._announce(outcome.judgements)
 
     async def _rest(self) -> None:
@@ -244,8 +249,13 @@ class CameraWorker:
 
     def _need_engine(self) -> CameraEngine:
         if self._engine is None:
-            self._engine = CameraEngine(self._camera, self._around.settings.score)
+            self._engine = CameraEngine(self._camera, self._around.settings.score, self._gate())
         return self._engine
+
+    def _gate(self) -> MotionGate | None:
+        settings, own = self._around.settings, self._camera.motion_gate
+        wanted = settings.motion_gate if own is None else own
+        return MotionGate(GatePolicy(look_every_s=settings.look_every_s)) if wanted else None
 
     async def _announce(self, judgements: Iterable[Judgement]) -> None:
         for judgement in judgements:

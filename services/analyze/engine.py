@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 from services.analyze.core.detection import Detections
 from services.analyze.core.incidents import FrameFacts
+from services.analyze.core.motion import MotionGate
 from services.analyze.core.rules import person_in_zone
 from services.analyze.core.rules.commands import Close, Command, Open, Update, WakeAt
 from services.analyze.core.rules.person_in_zone import FrameJudged, PersonSeen, Presence, PresenceRule
@@ -23,7 +26,7 @@ from services.analyze.core.tracker import Tracker, TrackerSettings
 from services.analyze.core.watched import Fates
 from services.analyze.core.zones import PictureSize
 from services.analyze.decoding import ChunkDecoder, Picture, frames_in
-from services.analyze.scaling import jpeg_of
+from services.analyze.scaling import blocks_of, jpeg_of
 from services.contracts.entity import CameraConfig, Zone
 from services.contracts.media_record import Chunk, RunStart
 from services.contracts.status import SkipCause
@@ -34,6 +37,10 @@ LEAST_SCORE = 0.1
 
 
 class Detector(Protocol):
+    def glance(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """The frame's luma, scaled down; ``detect`` of the same frame does not pay for it again."""
+        ...
+
     def detect(self, frame: VideoFrame) -> Detections: ...
 
 
@@ -69,11 +76,13 @@ class CameraEngine:
 
     Without a detector (``use`` was never called) frames are decoded and not analysed. ``fates`` counts what became of every
     frame, ``cause`` says why the newest chunk was not watched (``None``: it was), ``looked_ns`` is the time spent on frames
-    after they were decoded, ``view`` the camera's health in a word.
+    after they were decoded, ``view`` the camera's health in a word. With a ``gate``, frames in which nothing moved are not run
+    through the detector: they count as watched, with nobody in them (the gate is open while anybody is).
     """
 
     camera: CameraConfig
     sure_score: float = 0.4
+    gate: MotionGate | None = None
     detector: Detector | None = None
     model: ModelName = ModelName("none", "")
     decoder: ChunkDecoder = field(default_factory=ChunkDecoder)
@@ -122,7 +131,7 @@ class CameraEngine:
     def use(self, detector: Detector, model: ModelName) -> None:
         """Exchange the detector (a model was installed); tracks begin anew, presences go on."""
         self.detector, self.model = detector, model
-        self._tracker.forget()
+        self._forget_scene()
 
     @property
     def analysed_frames(self) -> int:
@@ -147,7 +156,7 @@ class CameraEngine:
         if record.run.run_id == self.decoder.run_id:
             return []
         rest = self.flush()
-        self._tracker.forget()
+        self._forget_scene()
         self.decoder.start(record)
         return rest
 
@@ -218,16 +227,32 @@ class CameraEngine:
         size = PictureSize(picture.frame.width, picture.frame.height)
         if size != self._picture:
             self._picture = size
-            self._tracker.forget()
-        found = detector.detect(picture.frame)
-        tracks = self._tracker.update(picture.frame_ns, found)
-        persons = tuple(PersonSeen(t.track_id, t.box, t.score, t.confirmed) for t in tracks)
-        self.fates.analysed += 1
+            self._forget_scene()
+        if self._is_still(picture, detector):
+            self.fates.gated += 1
+            persons: tuple[PersonSeen, ...] = ()
+        else:
+            self.fates.analysed += 1
+            tracks = self._tracker.update(picture.frame_ns, detector.detect(picture.frame))
+            persons = tuple(PersonSeen(t.track_id, t.box, t.score, t.confirmed) for t in tracks)
+        if self.gate is not None and (persons or self.has_open_presence):
+            self.gate.hold(picture.frame_ns)
         self._last_frame = FrameFacts(picture.run_id, picture.seq, size, self.model.name, self.model.sha256)
         seen = FrameJudged(picture.frame_ns, size, persons)
         for name, rule in self._rules.items():
             self._states[name], commands = person_in_zone.step(rule, self._states.get(name, Presence()), seen)
             yield from self._judgements(name, commands, picture.frame)
+
+    def _is_still(self, picture: Picture, detector: Detector) -> bool:
+        if self.gate is None:
+            return False
+        return not self.gate.wants(blocks_of(detector.glance(picture.frame)), picture.frame_ns)
+
+    def _forget_scene(self) -> None:
+        """What comes next does not continue what was: tracks begin anew, and the next frame is looked at."""
+        self._tracker.forget()
+        if self.gate is not None:
+            self.gate.forget()
 
     def _finish(self, zones: Iterable[str]) -> list[Judgement]:
         judgements: list[Judgement] = []

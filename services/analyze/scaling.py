@@ -25,6 +25,8 @@ from services.analyze.core.letterbox import PADDING, Fit, Letterbox, lay
 Plane = NDArray[np.uint8]
 
 _PLANAR_420 = ("yuv420p", "yuvj420p")
+#: A person whom a detector can find covers several blocks; more and smaller ones would cost more and average out less noise.
+_BLOCKS_PER_ROW = 48
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _LEVELS = np.arange(256)
 #: Full range (0-255) → limited range (16-235, chroma 16-240).
@@ -193,6 +195,14 @@ def _view(plane: VideoPlane) -> Plane:
     """A plane's pixels in place: (height, width), rows ``line_size`` bytes apart."""
     rows: Plane = np.frombuffer(memoryview(cast(bytes, plane)), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
+
+
+def blocks_of(luma: Plane) -> Plane:
+    """Mean luma over square blocks, about 50 to a row: what the motion gate compares. An odd rest at the edges is left out."""
+    side = max(1, luma.shape[1] // _BLOCKS_PER_ROW)
+    rows, columns = max(1, luma.shape[0] // side), max(1, luma.shape[1] // side)
+    whole = luma[: rows * side, : columns * side]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def jpeg_of(frame: VideoFrame, quality: int = 85) -> bytes:

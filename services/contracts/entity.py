@@ -51,6 +51,7 @@ class CameraConfig(Payload):
     zones: list[Zone] = Field(default_factory=list, max_length=64)
     analyse: bool = True
     analysed_frames_per_s: float = Field(default=5.0, gt=0, le=60)
+    motion_gate: bool | None = Field(default=None, description="this camera's own choice; None: analyze.motion_gate")
 
     @field_validator("room_kind")
     @classmethod

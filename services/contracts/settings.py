@@ -105,6 +105,16 @@ class AnalyzeSettings(Payload):
     )
     threads: int = Field(default=2, ge=1, le=64)
     score: float = Field(default=0.4, gt=0, lt=1)
+    motion_gate: bool = Field(
+        default=True,
+        description="do not run the detector on frames in which nothing moved since it last ran and nobody is being followed",
+    )
+    look_every_s: float = Field(
+        default=5.0,
+        ge=0.2,
+        le=60,
+        description="with the motion gate: run the detector at least this often all the same",
+    )
     late_s: float = Field(default=10.0, gt=0, description="chunks older than this are skipped to the newest sync chunk")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.analyze.core.motion import MotionGate
 from services.analyze.core.rules.commands import Close, Open
 from services.analyze.detector import Model, PersonDetector, activate
 from services.analyze.engine import LEAST_SCORE, CameraEngine, Judgement, ModelName
@@ -41,10 +42,10 @@ def yolox_nano(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def engine_of() -> EngineMaker:
     """An engine with a model, watching zones (default: the whole picture)."""
 
-    def make(model: Model, *zones: Zone, frames_per_s: float = 5.0) -> CameraEngine:
+    def make(model: Model, *zones: Zone, frames_per_s: float = 5.0, gate: MotionGate | None = None) -> CameraEngine:
         watched = list(zones) or [WHOLE_PICTURE]
         camera = CameraConfig(camera_id="room", url="sim:room", zones=watched, analysed_frames_per_s=frames_per_s)
-        engine = CameraEngine(camera)
+        engine = CameraEngine(camera, gate=gate)
         engine.use(PersonDetector(model, LEAST_SCORE), ModelName(model.name, model.sha256))
         return engine
 

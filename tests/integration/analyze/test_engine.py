@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.analyze.core.motion import MotionGate
 from services.analyze.core.rules.commands import Close, Open
 from services.analyze.detector import Model
 from services.contracts.entity import Zone
@@ -34,6 +35,14 @@ def test_people_raise_incidents_when_they_are_there_and_at_no_other_time(
 ) -> None:
     judgements = watch(engine_of(yolox_nano), muxed(clip("clips/room_people_12fps.mp4")))
     assert_close(intervals(judgements), PEOPLE_S)
+
+
+def test_the_motion_gate_loses_no_incident_and_saves_looks(
+    clip: Callable[[str], Path], yolox_nano: Model, engine_of: EngineMaker
+) -> None:
+    engine = engine_of(yolox_nano, gate=MotionGate())
+    assert_close(intervals(watch(engine, muxed(clip("clips/room_people_12fps.mp4")))), PEOPLE_S)
+    assert engine.fates.gated > 0.1 * engine.fates.looked, "the room is empty half of the time, but for shadows"
 
 
 def test_h265_with_b_frames_tells_the_same(
@@ -84,6 +93,17 @@ def test_a_drawn_room_raises_incidents_where_its_truth_has_presence(
     truth = [(start, min(end, seconds)) for start, end in room.presence(0, seconds)]
     assert truth, "the room must show somebody for this test to say anything"
     assert_close(intervals(judgements), truth)
+
+
+def test_the_motion_gate_changes_nothing_in_a_drawn_room(
+    drawn_clip: tuple[Path, DrawnRoom, float], drawn_person: Model, engine_of: EngineMaker
+) -> None:
+    path, room, _ = drawn_clip
+    armed = Zone(name="armed", polygon=list(room.armed_zone))
+    gated = engine_of(drawn_person, armed, gate=MotionGate())
+    open_, shut = (intervals(watch(engine, muxed(path))) for engine in (engine_of(drawn_person, armed), gated))
+    assert_close(shut, open_, tolerance_s=0.5)
+    assert gated.fates.gated > 0
 
 
 def test_an_unarmed_zone_raises_nothing(

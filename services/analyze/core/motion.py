@@ -1,0 +1,114 @@
+"""Whether a frame is worth a detector's look: has anything changed since the last look?
+
+The comparison is with the frame that was last looked at, not with a learned background: as long as nothing differs from it, the
+detector's answer would be the same. Slow changes add up until they count, a new light or a moved chair costs one look, and nobody
+can be absorbed into a background by standing still.
+
+The picture is compared as means over blocks, which averages out most of a sensor's noise; what is left of it is measured as it
+comes, for the whole picture (rain of noise at night) and for each block (a screen, a tree), and the threshold follows. It is
+bounded: a block never becomes blind. And whatever the comparison says, the gate opens every few seconds, and stays open while
+somebody is being followed.
+
+Belongs here: the decision. Pure: blocks and times in, a boolean out. Does not belong here: making blocks of a picture
+(``scaling``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.contracts.time import NS_PER_S
+
+Blocks = NDArray[np.float32]  # (rows, columns) mean luma, 0-255
+Levels = NDArray[np.uint8] | Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """When to look. Levels are of luma, 0-255.
+
+    ``look_every_s``: at the latest after this long. ``after_motion_s``, ``after_person_s``: how long to look at every frame after
+    anything moved, or after somebody was there. ``least_blocks`` must have changed by more than ``least_change`` and than noise
+    makes likely, and never need more than ``most_change``.
+    """
+
+    look_every_s: float = 5.0
+    after_motion_s: float = 0.5
+    after_person_s: float = 2.0
+    least_change: float = 3.0
+    most_change: float = 14.0
+    least_blocks: int = 2
+
+
+#: A block differs by noise alone by this many times the mean difference less often than once in a million (4.8 sigma).
+_TIMES_NOISE = 6.0
+_CLIP_TIMES = 3.0
+#: The same for a block's own mean change.
+_TIMES_OWN_NOISE = 5.0
+#: How fast noise estimates follow, per frame.
+_NOISE_RATE, _OWN_NOISE_RATE = 0.1, 0.02
+
+
+@dataclass(slots=True)
+class MotionGate:
+    """One camera's gate. ``wants`` is asked once for every frame that would be analysed, in order of time; then ``hold`` is told
+    when somebody is there."""
+
+    policy: GatePolicy = field(default_factory=GatePolicy)
+    _reference: Blocks | None = None
+    _before: Blocks | None = None
+    _own_noise: Blocks | None = None
+    _noise: float = 0.5
+    _looked_ns: int = 0
+    _open_until_ns: int = 0
+
+    def wants(self, levels: Levels, frame_ns: int) -> bool:
+        """Whether to look at this frame, captured at ``frame_ns``. ``levels`` (rows, columns) is copied."""
+        blocks = levels.astype(np.float32)
+        reference, before = self._reference, self._before
+        self._before = blocks
+        if reference is None or before is None or reference.shape != blocks.shape or frame_ns < self._looked_ns:
+            self._begin(blocks)
+            return self._look(blocks, frame_ns)
+        moved = self._moved(blocks, reference, before)
+        if moved:
+            self._stay_open(frame_ns, self.policy.after_motion_s)
+        late = frame_ns - self._looked_ns >= self.policy.look_every_s * NS_PER_S
+        if moved or late or frame_ns < self._open_until_ns:
+            return self._look(blocks, frame_ns)
+        return False
+
+    def hold(self, frame_ns: int) -> None:
+        """Somebody is there (a track, an open incident): stay open for a while from here."""
+        self._stay_open(frame_ns, self.policy.after_person_s)
+
+    def forget(self) -> None:
+        """The stream was interrupted: the next frame is looked at."""
+        self._reference = self._before = None
+        self._open_until_ns = 0
+
+    def _stay_open(self, frame_ns: int, seconds: float) -> None:
+        self._open_until_ns = max(self._open_until_ns, frame_ns + round(seconds * NS_PER_S))
+
+    def _begin(self, blocks: Blocks) -> None:
+        self._own_noise = np.zeros(blocks.shape, np.float32)
+        self._open_until_ns = 0
+
+    def _look(self, blocks: Blocks, frame_ns: int) -> bool:
+        self._reference, self._looked_ns = blocks, frame_ns
+        return True
+
+    def _moved(self, blocks: Blocks, reference: Blocks, before: Blocks) -> bool:
+        policy, own = self.policy, self._own_noise
+        assert own is not None
+        step = np.abs(blocks - before)
+        usual = np.minimum(step[::2, ::2], _CLIP_TIMES * self._noise + 1)  # what moves must not count as noise
+        self._noise += _NOISE_RATE * (float(usual.mean()) - self._noise)
+        floor = max(policy.least_change, _TIMES_NOISE * self._noise)
+        thresholds = np.minimum(np.maximum(floor, _TIMES_OWN_NOISE * own), policy.most_change)
+        changed = int(np.count_nonzero(np.abs(blocks - reference) > thresholds))
+        own += np.float32(_OWN_NOISE_RATE) * (step - own)
+        return changed >= policy.least_blocks
