@@ -234,7 +234,7 @@ class CameraWorker:
             return self._model is not None
         self._model_due_ns = now_ns + round(_RETRY_MODEL_S * NS_PER_S)
         try:
-            model = await asyncio.to_thread(self._around.shelf.model_for, self._camera)
+            model = await self._around.workroom.errand(partial(self._around.shelf.model_for, self._camera))
         except KanhuError as error:
             if self._model_wanted != str(error):
                 _log.error("camera is not watched: no detector", camera=self.camera_id, reason=str(error))

@@ -23,6 +23,7 @@ class Workroom:
     def __init__(self, threads: int) -> None:
         self.workers = threads
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="analyze")
+        self._errands = ThreadPoolExecutor(max_workers=1, thread_name_prefix="analyze-errand")
         self._free = threads
         self._shares = FairShare()
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -47,6 +48,13 @@ class Workroom:
             self._shares.charge(camera_id, worked_ns)
             self._give_back()
 
+    async def errand(self, work: Callable[[], T]) -> T:
+        """Blocking work that is not a turn (a model is read and activated), one after another in a thread of their own.
+
+        Not the event loop's own threads: the log and the catalog stand on those, and all cameras ask at once.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._errands, work)
+
     def forget(self, camera_id: str) -> None:
         """The camera left."""
         self._shares.forget(camera_id)
@@ -54,6 +62,7 @@ class Workroom:
     async def close(self) -> None:
         """Wait for the turns under way."""
         await asyncio.to_thread(self._pool.shutdown)
+        self._errands.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, camera_id: str) -> None:
         if self._free:

@@ -158,6 +158,13 @@ SKIPPED_FRAMES = Counter("kanhu_skipped_frames_total", "frames not analysed", ["
 #: Share of the workers' time that is used. Near 0.85 with a pace below 1: more is asked than this machine can do.
 ANALYSIS_BUSY = Gauge("kanhu_analysis_busy_ratio", "share of the workers' time in use")
 
+#: From a chunk's last sample to its analysis. p99 over 2 s: the analysis is late; see the paces and the wait.
+ANALYSIS_STALENESS_SECONDS = Histogram(
+    "kanhu_analysis_staleness_seconds",
+    "capture to analysis of watched chunks",
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0),
+)
+
 #: The longest that a chunk now waits for its turn. Over a second for minutes: see the paces; below that all is well.
 ANALYSIS_WAIT_SECONDS = Gauge("kanhu_analysis_wait_seconds", "longest wait of a chunk for its turn")
 

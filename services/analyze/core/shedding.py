@@ -1,16 +1,17 @@
 """What to leave out when more is asked than this machine can do: one controller for all cameras of a service.
 
-Twice a second it is told what watching each camera costs (worker seconds, as measured) and how long chunks wait. It divides
-the workers' time so that whoever needs least is served whole first and the others get equal parts (max-min fair in worker
+Twice a second it is told what watching each camera costs (worker seconds, as measured), how busy the workers are and how long
+chunks wait. It divides the workers' time so that whoever needs least is served whole first and the others get equal parts (max-min fair in worker
 time), and picks for each camera the richest pace that its part pays for::
 
     frames      all of the asked rate, then 3/4, 1/2, 1/3, 1/5 of it, down to 1 frame per second: inference is most of the cost
     gops        every second, third GOP only, at that lowest rate
     keyframes   the first picture of every GOP, then of every 2nd, 4th … 32nd: decoding is what is left to save
 
-No camera is ever given nothing. Measured costs can be wrong or out of date, so ``headroom`` shrinks while chunks wait longer
-than they should and grows back when they do not. A pace is lowered at once and raised one step at a time, and only when
-there is room to spare, so that the account of what was watched stays short.
+No camera is ever given nothing. Measured costs can be wrong or out of date (what is left out is not measured), so ``headroom``
+shrinks while busy workers let chunks wait longer than they should and grows back when they do not, and while workers have time
+to spare a few of the most reduced cameras are tried one step richer, whatever they are thought to cost. A pace is lowered at
+once and raised one step at a time with room to spare, so that the account of what was watched stays short.
 
 Pure: time and measurements arrive in ``Load``. Newest-first and bounded memory (``backlog``) hold whatever is decided here.
 """
@@ -33,7 +34,7 @@ _GOPS = (2, 3)
 _KEYFRAMES = (1, 2, 4, 8, 16, 32)
 #: Raising a pace needs this much more room than the pace costs.
 _SPARE = 1.15
-_SHRINK, _GROW = 0.8, 1.04
+_SHRINK, _GROW, _GROW_IDLE = 0.8, 1.04, 1.3
 _LEAST_HEADROOM = 0.05
 
 
@@ -82,10 +83,12 @@ def step(state: Shedding, load: Load) -> tuple[Shedding, dict[str, Pace]]:
     ladders = {camera.camera_id: ladder(camera) for camera in load.cameras}
     calm = load.busy < _BUSY and load.waited_s <= state.target_wait_s and not state.rungs
     parts = _divide(load, PLANNED * load.workers * headroom)
+    tried = _tried(state, load)
     rungs: dict[str, int] = {}
     for camera in load.cameras:
         wanted = 0 if calm else _rung(camera, ladders[camera.camera_id], parts[camera.camera_id])
-        rungs[camera.camera_id] = _damped(camera, ladders[camera.camera_id], state, parts, wanted)
+        rung = _damped(camera, ladders[camera.camera_id], state, parts, wanted)
+        rungs[camera.camera_id] = min(rung, max(0, tried.get(camera.camera_id, rung)))
     paces = {camera_id: ladders[camera_id][rung] for camera_id, rung in rungs.items()}
     kept = {camera_id: rung for camera_id, rung in rungs.items() if rung}
     return Shedding(state.target_wait_s, headroom, load.waited_s, kept), paces
@@ -107,11 +110,20 @@ def ladder(camera: CameraLoad) -> list[Pace]:
 
 def _headroom(state: Shedding, load: Load) -> float:
     """Smaller while chunks wait too long and ever longer; larger again when they wait no more."""
-    if load.waited_s > state.target_wait_s and load.waited_s >= state.waited_s:
+    idle = load.busy < _BUSY
+    if load.waited_s > state.target_wait_s and load.waited_s >= state.waited_s and not idle:
         return max(_LEAST_HEADROOM, state.headroom * _SHRINK)
     if load.waited_s < state.target_wait_s / 2:
-        return min(1.0, state.headroom * _GROW)
+        return min(1.0, state.headroom * (_GROW_IDLE if idle else _GROW))
     return state.headroom
+
+
+def _tried(state: Shedding, load: Load) -> dict[str, int]:
+    """While there is time to spare: the rungs to try for the most reduced eighth of the cameras, one above their present one."""
+    if load.busy >= _BUSY or load.waited_s > state.target_wait_s / 2:
+        return {}
+    reduced = sorted(state.rungs, key=lambda camera_id: (-state.rungs[camera_id], camera_id))
+    return {camera_id: state.rungs[camera_id] - 1 for camera_id in reduced[: max(1, len(load.cameras) // 8)]}
 
 
 def _divide(load: Load, budget: float) -> dict[str, float]:
@@ -141,7 +153,11 @@ def _damped(camera: CameraLoad, paces: Sequence[Pace], state: Shedding, parts: M
 
 @dataclass(slots=True)
 class CostMeter:
-    """Running estimates of one camera's costs, forgetting over ``memory_s`` of stream (``memory_frames`` for frames)."""
+    """Running estimates of one camera's costs, forgetting over ``memory_s`` of stream (``memory_frames`` for frames).
+
+    What is far above the estimate counts as three times it: a model that is fitted once, a page that is read once, are not
+    what watching costs. For the same reason the very first look is not counted.
+    """
 
     memory_s: float = 4.0
     memory_frames: float = 15.0
@@ -150,6 +166,7 @@ class CostMeter:
     keyframe_s: float = 0.0
     gop_s: float = 2.0
     _sync_ns: int | None = None
+    _begun: bool = False
 
     def decoded(self, stream_s: float, worked_s: float) -> None:
         """Whole chunks of this much stream took this long to decode."""
@@ -157,7 +174,9 @@ class CostMeter:
             self.decode_s_per_s = _toward(self.decode_s_per_s, worked_s / stream_s, stream_s / self.memory_s)
 
     def looked(self, frames: int, worked_s: float) -> None:
-        if frames > 0:
+        if frames > 0 and not self._begun:
+            self._begun = True
+        elif frames > 0:
             self.look_s = _toward(self.look_s, worked_s / frames, frames / self.memory_frames)
 
     def keyframe(self, worked_s: float) -> None:
@@ -166,7 +185,7 @@ class CostMeter:
     def synced(self, at_ns: int) -> None:
         """A sync chunk begins at this capture time."""
         if self._sync_ns is not None and 0 < at_ns - self._sync_ns < 60_000_000_000:
-            self.gop_s = _toward(self.gop_s, (at_ns - self._sync_ns) / 1e9, 0.5)
+            self.gop_s += ((at_ns - self._sync_ns) / 1e9 - self.gop_s) / 2
         self._sync_ns = at_ns
 
     def load(self, camera_id: str, asked_frames_per_s: float) -> CameraLoad:
@@ -178,4 +197,4 @@ class CostMeter:
 
 
 def _toward(old: float, new: float, weight: float) -> float:
-    return new if old == 0.0 else old + (new - old) * min(1.0, weight)
+    return new if old == 0.0 else old + (min(new, 3 * old) - old) * min(1.0, weight)
