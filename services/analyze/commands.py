@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.analyze.activation import models_directory
+from services.analyze.given_pictures import read_pictures
 from services.analyze.installed import install, is_present, read_file, verify
 from services.analyze.parity import Verdict
 from services.analyze.registry import ModelEntry, Registry, entry_of, load_registry
@@ -34,6 +35,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     installing.add_argument("--from", dest="source", type=Path, metavar="FILE", help="a file instead of a download")
     installing.add_argument(
         "--as-published", action="store_true", help="use a detector without fitting it to the cameras (slower)"
+    )
+    installing.add_argument(
+        "--pictures", type=Path, metavar="PATH", help="measure on these besides: a picture, a video or a folder of them"
     )
     _place(installing, required=True)
     installing.set_defaults(run=_install)
@@ -66,6 +70,7 @@ def _install(arguments: argparse.Namespace) -> int:
     trials: list[Trial] = []
     installed = install(
         entry, models_dir, source=arguments.source, now=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        pictures=read_pictures(arguments.pictures) if arguments.pictures is not None else (),
         as_published=arguments.as_published, trial=lambda body, entry: trials.append(try_model(body, entry)),
     )  # fmt: skip
     facts = _facts(entry) | {
@@ -97,6 +102,7 @@ def _installed_lines(facts: dict[str, object], verdict: Verdict | None) -> str:
         lines.append(f"  used as published: {verdict.unrecognised}")
     elif verdict is not None:
         lines += [f"  fitted to the cameras: {done}" for done in verdict.done]
+        lines += [f"  left as it was: {left}" for left in verdict.left]
         lines += [f"  boxes stay where they were: {parity}" for parity in verdict.parities]
     return "\n".join(lines)
 

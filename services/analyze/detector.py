@@ -54,7 +54,7 @@ class Model:
         self._lock = threading.Lock()
         self._published: Any = None
         self._variants: dict[tuple[int, int], _Variant] = {}
-        self._whole = installed.as_published
+        self._whole, self._kept_whole = installed.as_published, installed.kept_whole
         if self._whole:
             _log.warning("model is used as published, without surgery, as its installer asked", model=self.name)
 
@@ -94,7 +94,9 @@ class Model:
         published = self._published_session()
         try:
             shown = list(pictures(*size, _PICTURES))
-            operated, parity = operate_within(self.entry, self._body, published, size, shown, f"{size[0]}x{size[1]}")
+            operated, parity = operate_within(
+                self.entry, self._body, published, size, shown, f"{size[0]}x{size[1]}", self._kept_whole
+            )
         except Unrecognised as reason:
             _log.warning("surgery does not know this model: it runs as published, at up to twice the cost",
                          model=self.name, reason=str(reason))  # fmt: skip

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.analyze.model_file import MAX_FILE_BYTES, check_model, digest_of
-from services.analyze.parity import Verdict, examine
+from services.analyze.parity import Size, Verdict, examine
 from services.analyze.registry import PACKAGE, ModelEntry
 from services.analyze.surgery.operation import SURGERY_VERSION
 from services.contracts.errors import Corrupt, KanhuError, NotFound, Rejected, Transient
@@ -33,13 +33,15 @@ Fetch = Callable[[str], bytes]
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
     """A model file whose digest was just verified. ``packaged``: it ships with the program. ``as_published``: its installer wants
-    no surgery. ``verdict``: what was measured, at installation only."""
+    no surgery. ``kept_whole``: input sizes that its installation found boxes to move at. ``verdict``: what was measured, at
+    installation only."""
 
     entry: ModelEntry
     sha256: str
     body: bytes
     packaged: bool
     as_published: bool = False
+    kept_whole: frozenset[Size] = frozenset()
     verdict: Verdict | None = None
 
 
@@ -55,7 +57,8 @@ def read_model(entry: ModelEntry, models_dir: Path | None) -> InstalledModel:
             f"model {entry.name} is not installed; run: kanhu models install {entry.name} --data DIR [--from FILE]"
         )
     check_model(body, entry)
-    return InstalledModel(entry, digest_of(body), body, packaged, as_published=_wants_no_surgery(entry, models_dir))
+    as_published, kept_whole = _wishes(entry, models_dir)
+    return InstalledModel(entry, digest_of(body), body, packaged, as_published, kept_whole)
 
 
 def is_present(entry: ModelEntry, models_dir: Path | None) -> bool:
@@ -101,7 +104,7 @@ def install(
         raise Transient(
             f"could not write to {models_dir}: {error.strerror}; free some space or fix its permissions"
         ) from error
-    return InstalledModel(entry, digest, body, packaged=False, as_published=as_published, verdict=verdict)
+    return InstalledModel(entry, digest, body, False, as_published, frozenset(verdict.kept_whole), verdict)
 
 
 def verify(entry: ModelEntry, models_dir: Path | None) -> tuple[str, str | None]:
@@ -124,15 +127,14 @@ def _examine(entry: ModelEntry, body: bytes, real: Iterable[NDArray[np.uint8]]) 
         ) from error
 
 
-def _wants_no_surgery(entry: ModelEntry, models_dir: Path | None) -> bool:
-    """What the receipt says; a receipt that cannot be read says nothing (surgery measures for itself)."""
-    if models_dir is None:
-        return False
+def _wishes(entry: ModelEntry, models_dir: Path | None) -> tuple[bool, frozenset[Size]]:
+    """What the receipt says of surgery; one that cannot be read says nothing (activation measures for itself)."""
     try:
-        receipt = json.loads((models_dir / f"{entry.name}.json").read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(receipt, dict) and receipt.get("as_published") is True
+        receipt = json.loads((models_dir / f"{entry.name}.json").read_bytes()) if models_dir is not None else {}
+        sizes = receipt.get("surgery", {}).get("kept_whole", [])
+        return receipt.get("as_published") is True, frozenset((int(width), int(height)) for width, height in sizes)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False, frozenset()
 
 
 def _packaged(name: str) -> bytes:

@@ -7,7 +7,7 @@ aspect, do people stay where they were, at the scores they had? Asked with drawn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -26,6 +26,8 @@ from services.analyze.surgery.graph import Unrecognised
 from services.analyze.surgery.operation import Operated, Plan, operate
 from services.analyze.surgery.stem import CHROMA, LUMA
 from services.contracts.errors import Corrupt
+
+Size = tuple[int, int]  # (width, height)
 
 #: Aspects that installation measures; others are measured when a camera brings them.
 ASPECTS = {"16:9": (640, 360), "4:3": (640, 480), "1:1": (480, 480), "9:16": (360, 640)}
@@ -77,7 +79,9 @@ class Parity:
 
     def facts(self) -> dict[str, object]:
         """For receipts; rounded."""
-        return {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        return {
+            key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in asdict(self).items()
+        }
 
     def __str__(self) -> str:
         exact = "" if self.difference is None else f", outputs within {self.difference:.1e}"
@@ -90,16 +94,19 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What installation says of a model: what surgery did, and what it measured. ``unrecognised``: used as published, and why."""
+    """What installation says of a model: what surgery did, and what it measured. ``kept_whole``: input sizes (width, height) that
+    it must not be cut to, for there boxes moved. ``unrecognised``: used as published, and why."""
 
     done: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    kept_whole: tuple[Size, ...] = ()
     parities: tuple[Parity, ...] = ()
     unrecognised: str | None = None
 
     def facts(self) -> dict[str, object]:
         return {
-            "done": list(self.done), "left": list(self.left), "unrecognised": self.unrecognised,
+            "done": list(self.done), "left": list(self.left), "kept_whole": [list(size) for size in self.kept_whole],
+            "unrecognised": self.unrecognised,
             "parity": [parity.facts() for parity in self.parities],
         }  # fmt: skip
 
@@ -109,10 +116,10 @@ def examine(entry: ModelEntry, body: bytes, real: Iterable[Picture] = ()) -> Ver
     if not entry.person_classes:
         return Verdict(unrecognised="only detectors of persons look at every frame")
     published = session_of(body, entry.name)
-    shown: list[tuple[str, tuple[int, int], list[Picture]]] = [
+    shown: list[tuple[str, Size, list[Picture]]] = [
         (aspect, size, list(pictures(*size, _PICTURES_PER_ASPECT))) for aspect, size in ASPECTS.items()
     ]
-    by_size: dict[tuple[int, int], list[Picture]] = {}
+    by_size: dict[Size, list[Picture]] = {}
     for picture in real:
         by_size.setdefault((picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2), []).append(picture)
     shown += [(f"{len(group)} given, {size[0]}x{size[1]}", size, group) for size, group in by_size.items()]
@@ -128,17 +135,30 @@ def examine(entry: ModelEntry, body: bytes, real: Iterable[Picture] = ()) -> Ver
         raise Corrupt(f"{entry.name}: surgery moves its boxes ({'; '.join(moved)})")
     done = dict.fromkeys(line for operated, _ in results for line in operated.done)
     left = dict.fromkeys(line for operated, _ in results for line in operated.left)
-    return Verdict(tuple(done), tuple(left), tuple(parity for _, parity in results))
+    wanted = [(plan.width, plan.height) for plan in (plan_for(entry, *size) for _, size, _ in shown)]
+    whole = [
+        size for size, (operated, _) in zip(wanted, results, strict=True) if size != (operated.width, operated.height)
+    ]
+    return Verdict(tuple(done), tuple(left), tuple(dict.fromkeys(whole)), tuple(parity for _, parity in results))
 
 
 def operate_within(
-    entry: ModelEntry, body: bytes, published: Any, size: tuple[int, int], shown: Sequence[Picture], name: str
+    entry: ModelEntry,
+    body: bytes,
+    published: Any,
+    size: Size,
+    shown: Sequence[Picture],
+    name: str,
+    kept_whole: Collection[Size] = (),
 ) -> tuple[Operated, Parity]:
-    """The model for pictures of this size, and its parity on them. Where cutting the input moves boxes, the input stays whole."""
+    """The model for pictures of this size, and its parity on them. Where cutting the input moves boxes (or is known to:
+    ``kept_whole``), the input stays whole."""
     plan = plan_for(entry, *size)
+    whole = entry.input.width, entry.input.height
+    if (plan.width, plan.height) in kept_whole:
+        plan = replace(plan, width=whole[0], height=whole[1])
     operated = operate(body, plan)
     parity = compare(entry, published, operated, shown, name)
-    whole = entry.input.width, entry.input.height
     if parity.complaint is None or (operated.width, operated.height) == whole:
         return operated, parity
     reason = f"input for {name} as published: cut to {plan.width}x{plan.height}, {parity.complaint}"

@@ -93,7 +93,7 @@ class Graph:
         try:
             known = onnx.shape_inference.infer_shapes(self.model, check_type=True, strict_mode=True, data_prop=True)
         except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-            raise Unrecognised(f"the graph does not fit this input: {_first_line(error)}") from error
+            raise Unrecognised("constants in the graph are bound to another size") from error
         for value, found in zip(graph.output, known.graph.output, strict=True):
             value.CopyFrom(found)
         values = (*known.graph.value_info, *known.graph.output, *known.graph.input)
