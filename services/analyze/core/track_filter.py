@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+#: (centre x, centre y, width, height) times this is (x1, y1, x2, y2), and back.
+_CORNERS_OF = np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0], [-0.5, 0.0, 0.5, 0.0], [0.0, -0.5, 0.0, 0.5]])
+_CENTRE_OF = np.linalg.inv(_CORNERS_OF)
+_LEAST_SIDE_PX = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class MotionSettings:
@@ -50,6 +55,8 @@ class TrackFilter:
     def predict(self, dt_s: float) -> None:
         """Move on by ``dt_s``."""
         self.mean[:, 0] += dt_s * self.mean[:, 1]
+        sides = self.mean[:, 0, 2:]
+        np.maximum(sides, _LEAST_SIDE_PX, out=sides)
         step = np.array([[1.0, 0.0, 0.0], [2 * dt_s, 1.0, 0.0], [dt_s * dt_s, dt_s, 1.0]])
         place, size = self.settings.acceleration
         drive = np.array([[place * place], [size * size]]) * np.array([dt_s**3 / 3, dt_s**2 / 2, dt_s])
@@ -80,11 +87,11 @@ class TrackFilter:
 
     def corners(self) -> Floats:
         """Where the boxes are thought to be: (n, 4) x1, y1, x2, y2."""
-        return to_corners(self.mean[:, 0])
+        return np.asarray(self.mean[:, 0] @ _CORNERS_OF)
 
     def uncertainty_px(self, rows: Rows) -> Floats:
         """Standard deviation of the place of the tracks ``rows``, pixels."""
-        return np.asarray(np.sqrt(self.spread[rows, 0, 0]) * np.maximum(self.mean[rows, 0, 3], 1.0))
+        return np.asarray(np.sqrt(self.spread[rows, 0, 0]) * self.mean[rows, 0, 3])
 
     def _noise(self, scores: Floats) -> Floats:
         """Variance of measurements with these scores, heights squared: (m, 2)."""
@@ -94,10 +101,4 @@ class TrackFilter:
 
 def to_centre(corners: Floats) -> Floats:
     """(n, 4) corners as centre x, centre y, width, height."""
-    size = corners[:, 2:] - corners[:, :2]
-    return np.concatenate([corners[:, :2] + size / 2, size], axis=1)
-
-
-def to_corners(centred: Floats) -> Floats:
-    half = np.maximum(centred[:, 2:], 1.0) / 2
-    return np.concatenate([centred[:, :2] - half, centred[:, :2] + half], axis=1)
+    return np.asarray(corners @ _CENTRE_OF)

@@ -29,7 +29,7 @@ Numbers = NDArray[np.int64]
 
 #: How much earlier a tracker has to begin to be like one that was never interrupted: a lost track's longest absence, and the
 #: time in which a new track's place and speed settle.
-REWIND_S = 3.0
+REWIND_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class TrackerSettings:
     grown_most: float = 0.6
     grown_iou: float = 0.2
     #: A confirmed track is waited for this long.
-    lost_s: float = 1.5
+    lost_s: float = 2.0
     #: A track is confirmed by its second box, if the scores sum to this or the boxes are this far apart in time: frames 40 ms
     #: apart show nearly the same picture, and what misled the detector once misleads it again.
     confirm_score: float = 1.4

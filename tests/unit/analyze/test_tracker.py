@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.analyze.core.detection import Detections
-from services.analyze.core.tracker import Track, Tracker, TrackerSettings
+from services.analyze.core.tracker import REWIND_S, Track, Tracker, TrackerSettings
 from services.contracts.time import NS_PER_S
 
 Box = tuple[float, float, float, float]
@@ -90,6 +90,71 @@ def test_the_same_input_gives_the_same_tracks() -> None:
         for _ in range(60)
     ]
     assert run(frames) == run(frames)
+
+
+def test_faint_boxes_close_in_time_are_not_yet_evidence_and_the_same_ones_far_apart_are() -> None:
+    faint = [found(walk(0, 0, 0), scores=[0.55])] * 3
+    assert [frame[0].confirmed for frame in run(faint, rate=25.0)] == [False, False, True]
+    assert [frame[0].confirmed for frame in run(faint, rate=5.0)] == [False, True, True]
+
+
+@pytest.mark.parametrize("rate", [2.0, 5.0, 25.0])
+def test_speed_is_in_pixels_a_second_and_age_in_seconds_of_capture_time(rate: float) -> None:
+    last = run([found(walk(0, 60, i / rate)) for i in range(int(6 * rate) + 1)], rate)[-1][0]
+    assert last.velocity_px_s == pytest.approx((60, 0), abs=1.0)
+    assert last.age_s == pytest.approx(6.0)
+    assert last.estimate == pytest.approx(last.box, abs=2.0)
+
+
+def test_an_unsure_box_moves_the_estimate_less_than_a_sure_one() -> None:
+    def jump(score: float) -> float:
+        frames = [found(walk(0, 0, 0))] * 5 + [found((12.0, 100.0, 52.0, 200.0), scores=[score])]
+        return run(frames)[-1][0].estimate[0]
+
+    assert 0 < jump(0.45) < jump(0.95) < 12
+
+
+def test_the_kind_is_what_most_boxes_are() -> None:
+    tracker, box = Tracker(), np.array([walk(0, 0, 0)], np.float32)
+    classes = [5, 2, 2, 5, 2, 2, 2]
+    for number, kind in enumerate(classes):
+        seen = Detections(box, np.array([0.9], np.float32), np.array([kind], np.int32))
+        (track,) = tracker.update(number * NS_PER_S // 5, seen)
+    assert track.kind == 2
+
+
+def crowd(rate: float, seconds: float) -> list[Detections]:
+    """Eight who walk to and fro on lines of their own, each hidden for a while now and then, with noise around them."""
+    rng = np.random.default_rng(11)
+    frames = []
+    for number in range(int(rate * seconds)):
+        t = number / rate
+        walkers = [(300 + 250 * np.sin(t * 0.3 + k), 30.0 + 60 * k) for k in range(8) if (t + 1.7 * k) % 6 > 1.2]
+        noise = [tuple(rng.uniform(0, 600, 2)) for _ in range(int(rng.integers(0, 2)))]
+        boxes = [
+            (x + j, y, x + j + 40, y + 100) for (x, y), j in zip(walkers + noise, rng.normal(0, 2, 99), strict=False)
+        ]
+        frames.append(found(*boxes, scores=list(rng.uniform(0.3, 0.95, len(boxes)))))
+    return frames
+
+
+@pytest.mark.parametrize("rate", [2.0, 5.0, 15.0])
+def test_who_begins_a_rewind_earlier_makes_the_same_associations_from_the_hand_over_on(rate: float) -> None:
+    frames, handed_over = crowd(rate, 30), int(rate * 15)
+    begin = handed_over - int(REWIND_S * rate)
+    kept, new = Tracker(), Tracker()
+    names: dict[int, int] = {}
+    for number, seen in enumerate(frames):
+        old = kept.update(round(number / rate * NS_PER_S), seen)
+        if number < begin:
+            continue
+        again = new.update(round(number / rate * NS_PER_S), seen)
+        if number < handed_over:
+            continue
+        was, now = ({track.box: track.track_id for track in told if track.confirmed} for told in (old, again))
+        assert was.keys() == now.keys()
+        assert all(names.setdefault(was[box], now[box]) == now[box] for box in was)
+    assert len(names) >= 8 and len(set(names.values())) == len(names)
 
 
 def test_many_boxes_stay_apart() -> None:
