@@ -1,7 +1,8 @@
 """Reads ``video.detect.v1`` and gives each camera's records to its worker.
 
-Offsets. The group's offset of a partition stays at the newest run-start of every live camera in it (they are repeated every few
-seconds), so that after a crash the next owner gets init segments, and judges the last seconds again, at no more than that cost.
+Offsets. The group's offset of a partition stays at a recent run-start of every live camera in it (they are repeated every few
+seconds): the newest that is old enough for the tracks (``core/rewinding.py``). So after a crash or a rebalance the next owner
+gets init segments, knows who was there, and judges the last seconds again, at no more than that cost.
 A partition without an offset is read from its beginning, so that the first seconds of a new installation are watched too. What
 lay in the log for longer than ``late_s`` while we were behind is passed over and counted: old pictures raise no alarm.
 """
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from services.analyze.announcing import Announcer
 from services.analyze.camera_worker import CameraWorker, Surroundings
+from services.analyze.core.rewinding import RewindMark
 from services.analyze.engine import KnownPresence
 from services.analyze.recovery import Announced, read_announced
 from services.backbone.entities import Entities
@@ -32,17 +34,20 @@ _log = structlog.get_logger(__name__)
 
 GROUP = "analyze"
 _COMMIT_EVERY_S = 2.0
+#: Least time between two looks at the log. Every look costs as much as a tenth of a frame's decoding, and a chunk is 8 frames.
+_LOOK_EVERY_S = 0.04
+_MOST_RECORDS = 128
 #: A camera silent this long no longer holds the offset back.
 _SILENT_S = 60.0
 
 
 @dataclass(slots=True)
 class _Mark:
-    """Where a camera's newest run begins in the log, and when it was last heard of (monotonic ns)."""
+    """From where a camera would be read again, and when it was last heard of (monotonic ns)."""
 
     partition: TopicPartition
-    offset: int
     heard_ns: int
+    rewind: RewindMark = field(default_factory=RewindMark)
 
 
 class DetectReader:
@@ -88,12 +93,14 @@ class DetectReader:
             self._away = False
             due_ns = self._now_ns() + round(_COMMIT_EVERY_S * NS_PER_S)
             while not stop.is_set():
-                records = await consumer.poll(max_records=128, timeout_s=0.25)
+                records = await consumer.poll(max_records=_MOST_RECORDS, timeout_s=0.25)
                 behind = await self._behind(consumer, records)
                 for record in records:
                     await self._route(record, stale=record.topic_partition in behind and self._is_stale(record))
                 if consumer.assignment():
                     self.joined.set()
+                if len(records) < _MOST_RECORDS:
+                    await asyncio.sleep(_LOOK_EVERY_S)
                 if self._now_ns() >= due_ns:
                     await self._commit(consumer)
                     due_ns = self._now_ns() + round(_COMMIT_EVERY_S * NS_PER_S)
@@ -190,17 +197,23 @@ class DetectReader:
         camera_id = media.run.camera_id
         if isinstance(media, RunEnd):
             self._marks.pop(camera_id, None)
-        elif isinstance(media, RunStart):
-            self._marks[camera_id] = _Mark(record.topic_partition, record.offset, self._now_ns())
-        elif camera_id in self._marks:
-            self._marks[camera_id].heard_ns = self._now_ns()
+            return
+        mark = self._marks.get(camera_id)
+        if isinstance(media, RunStart):
+            if mark is None or mark.partition != record.topic_partition:
+                mark = self._marks[camera_id] = _Mark(record.topic_partition, self._now_ns())
+            mark.rewind.run_start(media.run.run_id, record.offset, record.appended_ns)
+        elif mark is not None:
+            mark.rewind.heard(record.appended_ns)
+        if mark is not None:
+            mark.heard_ns = self._now_ns()
 
     async def _commit(self, consumer: Consumer) -> None:
         now_ns = self._now_ns()
         offsets: dict[TopicPartition, int] = dict(self._next)
         for mark in self._marks.values():
             if now_ns - mark.heard_ns < _SILENT_S * NS_PER_S and mark.partition in offsets:
-                offsets[mark.partition] = min(offsets[mark.partition], mark.offset)
+                offsets[mark.partition] = min(offsets[mark.partition], mark.rewind.offset)
         await _commit_owned(consumer, offsets)
 
     # -- workers ------------------------------------------------------------------------------------------------------
