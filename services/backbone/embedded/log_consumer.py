@@ -25,8 +25,10 @@ from services.contracts.errors import KanhuError, Rejected, Transient
 T = TypeVar("T")
 OnDamaged = Callable[[DamagedRecord], Awaitable[None]]
 
-# How often a member looks at its group's generation when the log is busy.
-_LOOK_EVERY_S = 0.05
+# How often a member looks at its group's generation when the log is busy. Each look is a hop to a thread and back.
+_LOOK_EVERY_S = 0.2
+# Rest between fruitless looks: a reader of a quiet topic need not look at every record of a busy one.
+_REST_S = 0.04
 
 _log = structlog.get_logger(__name__)
 
@@ -82,8 +84,12 @@ class EmbeddedConsumer:
     async def poll(self, *, max_records: int = 256, timeout_s: float = 1.0) -> list[Delivered]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
+        looks = 0
         while True:
             self._require_open()
+            if looks > 1:  # what wakes us is another topic's traffic
+                await asyncio.sleep(max(0.0, min(_REST_S, deadline - loop.time())))
+            looks += 1
             ticket = self._wakeup.ticket
             records = await self._fetch(max_records)
             if records:
