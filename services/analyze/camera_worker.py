@@ -41,8 +41,9 @@ _log = structlog.get_logger(__name__)
 _RULE = RuleFacts(person_in_zone.KIND, person_in_zone.RULE, person_in_zone.TITLE)
 #: A camera without frames this long: its open presences end (what cannot be seen is not known to go on).
 SILENCE_S: Final = 10.0
-#: A detector that is missing or broken is looked for again this often.
+#: A detector that is missing or broken is looked for again this often, and whether there is a newer one.
 _RETRY_MODEL_S: Final = 10.0
+_RENEW_MODEL_S: Final = 60.0
 _RUNS_REMEMBERED: Final = 4
 #: Chunks of one turn. More would save little and make the other cameras wait.
 _CHUNKS_A_TURN: Final = 4
@@ -241,6 +242,7 @@ class CameraWorker:
             self._model_wanted, self._model = str(error), None
             self._book.model = NO_MODEL
             return False
+        self._model_due_ns = now_ns + round(_RENEW_MODEL_S * NS_PER_S)
         if model is not self._model:
             self._model, self._model_wanted = model, ""
             self._book.model = f"{model.name}@{model.sha256[:16]}"
