@@ -1,0 +1,248 @@
+"""Cameras of a simulated nursery: a picture of a ``World`` as its camera would send it, and whose pixels are whose.
+
+Belongs here: putting plate, people, shadows and sensor together. Does not belong here: who does what (``day/``), encoding.
+"""
+
+from __future__ import annotations
+
+import datetime
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.simulation import people
+from services.simulation.building import Building, BuildingCamera
+from services.simulation.render import compositing, engine, sensor
+from services.simulation.render.backdrop import Backdrop, Lighting, lighting_of, mixed, sun_strength
+from services.simulation.render.camera_model import CameraModel, camera_model, model_in
+from services.simulation.render.light import Light, sun_direction
+from services.simulation.render.plate import Plate, lens_maps, paint_plate
+from services.simulation.render.probes import Probes
+from services.simulation.render.scene import build_scene
+from services.simulation.render.stage import Limbs, Shine, Stage
+from services.simulation.world import CameraFault, PersonState, World
+
+Picture = NDArray[np.uint8]
+_FINE = 2.0
+_PLATES_KEPT = 24
+_BACKDROPS_KEPT = 3
+_MOVED_STEPS = 1  # a knocked camera's plate is painted for its end; on its way the picture is turned between the two
+
+
+@dataclass
+class _View:
+    """What is kept of a camera in one direction."""
+
+    key: str
+    model: CameraModel
+    plate: Plate
+    maps: tuple[NDArray[np.int16], NDArray[np.uint16]]
+    pinhole: engine.Pinhole
+    canvas: engine.Canvas
+    backdrops: OrderedDict[Lighting, Backdrop] = field(default_factory=OrderedDict)
+
+
+@dataclass
+class _Cast:
+    """The people a camera may see, with their limbs."""
+
+    states: list[PersonState]
+    limbs: list[Limbs]
+
+
+class NurseryRenderer:
+    """Pictures of one building. Pictures of the same (building, seed, world) are the same bytes on the same machine.
+
+    The first picture of a camera paints its plate, which takes seconds; :meth:`prepare` does it beforehand. Safe to call from
+    several threads: calls wait for each other. ``Rejected``: the renderer's library is not installed. ``NotFound``: no such
+    camera.
+    """
+
+    def __init__(self, building: Building, seed: int = 0) -> None:
+        engine.core()
+        self.building, self.seed = building, seed
+        self._cameras = {camera.id: camera for camera in building.cameras}
+        with engine.LOCK:
+            scene = build_scene(building, seed)
+            self._scene, self._light = scene, Light(scene)
+            self._probes, self._stage = Probes(self._light), Stage(scene)
+        self._views: OrderedDict[str, _View] = OrderedDict()
+        self._frozen: dict[str, tuple[tuple[int, float], Picture]] = {}
+
+    def prepare(self, camera_id: str) -> None:
+        """Paint a camera's plate now."""
+        camera = self.building.camera(camera_id)
+        with engine.LOCK:
+            self._view(camera, camera_model(camera), camera_id)
+
+    def picture(self, camera_id: str, world: World) -> Picture | None:
+        """(h, w, 3) red, green, blue as the camera sends it; None while it is lost."""
+        camera = self.building.camera(camera_id)
+        fault = world.faults.get(camera_id)
+        if fault is not None and fault.kind == "lost":
+            return None
+        with engine.LOCK:
+            if fault is not None and fault.kind == "frozen":
+                return self._still_picture(camera, world, fault)
+            self._frozen.pop(camera_id, None)
+            return self._sent(camera, world, fault)
+
+    def silhouettes(self, camera_id: str, world: World) -> NDArray[np.int32]:
+        """(h, w) the number of the person that each pixel shows, 0 for none: what stands before somebody hides them."""
+        camera = self.building.camera(camera_id)
+        with engine.LOCK:
+            view = self._view_now(camera, world)
+            cast = self._cast(view, world)
+            self._set(cast, world, view, None)
+            shot = self._stage.shoot_numbers(view.canvas, view.model, view.key, view.plate.visible, cast.states)
+            nearest = cv2.remap(shot.astype(np.float32), *view.maps, cv2.INTER_NEAREST).astype(np.int32)
+        return np.array([0, *(state.person.number for state in cast.states)], np.int32)[nearest]
+
+    def _still_picture(self, camera: BuildingCamera, world: World, fault: CameraFault) -> Picture:
+        since = (world.day, round(world.t_s - fault.since_s, 1))
+        kept = self._frozen.get(camera.id)
+        if kept is None or kept[0][0] != since[0] or abs(kept[0][1] - since[1]) > 0.5:
+            kept = self._frozen[camera.id] = (since, self._sent(camera, world, None))
+        return kept[1].copy()
+
+    def _sent(self, camera: BuildingCamera, world: World, fault: CameraFault | None) -> Picture:
+        """Light, then what the fault does, then grain and the written time."""
+        view = self._view_now(camera, world)
+        picture, backdrop = self._seen(camera, view, world)
+        kind, amount = (fault.kind, fault.amount) if fault is not None else (None, 0.0)
+        if kind == "covered":
+            picture = sensor.covered(picture, amount)
+        elif kind == "defocused":
+            picture = sensor.defocused(picture, amount)
+        elif kind == "dark":
+            picture = sensor.darkened(picture, amount)
+        gain = 1.0 + 0.12 * min(backdrop.exposure, 16.0) + (1.0 if backdrop.infrared else 0.0)
+        frame = world.day * 86_400 * camera.frames_per_s + round(world.t_s * camera.frames_per_s)
+        sensor.add_grain(picture, camera.noise * gain * (1.3 if kind in ("dark", "covered") else 1.0), self._seed_of(camera), frame)
+        sensor.write(picture, _written_time(world))
+        sensor.write(picture, camera.title.en, right=True, bottom=True)
+        return picture
+
+    def _seen(self, camera: BuildingCamera, view: _View, world: World) -> tuple[Picture, Backdrop]:
+        state = lighting_of(self.building, world)
+        backdrop = self._backdrop(camera, view, state)
+        cast = self._cast(view, world)
+        shown = self._set(cast, world, view, (backdrop, state))
+        picture = backdrop.picture.copy()
+        up = sun_direction(world.t_s, self.building.north_deg)
+        if backdrop.sunny and cast.states and up is not None:
+            shadow = self._stage.shoot_shadows(view.canvas, view.model, view.key, view.plate.visible, up)
+            compositing.put_shade(picture, backdrop.shaded, shadow, view.maps)
+        compositing.put_contact(picture, view.plate, view.model, cast.limbs)
+        boxes = compositing.boxes(view.model, [*(compositing.reach(limbs) for limbs in cast.limbs), *shown])
+        shot = self._stage.shoot(view.canvas, view.model, view.key, view.plate.visible)
+        compositing.put_over(picture, shot, view.maps, boxes, grey=backdrop.infrared)
+        if world.flames:
+            compositing.put_fire_light(picture, view.plate, view.model, world, grey=backdrop.infrared)
+        return picture, backdrop
+
+    def _view_now(self, camera: BuildingCamera, world: World) -> _View:
+        model = model_in(camera, world)
+        if model == camera_model(camera):
+            return self._view(camera, model, camera.id)
+        return self._view(camera, model, f"{camera.id}/moved")
+
+    def _view(self, camera: BuildingCamera, model: CameraModel, key: str) -> _View:
+        view = self._views.get(key)
+        if view is None or view.model != model:
+            if view is not None:
+                self._forget(key)
+            plate = paint_plate(self._scene, self._light, model)
+            pinhole = engine.covering(model, _FINE)
+            view = self._views[key] = _View(key, model, plate, lens_maps(model, pinhole), pinhole, engine.Canvas(pinhole))
+            while len(self._views) > _PLATES_KEPT:
+                self._forget(next(iter(self._views)))
+        self._views.move_to_end(key)
+        return view
+
+    def _forget(self, key: str) -> None:
+        self._stage.forget(key)
+        self._views.pop(key).canvas.close()
+
+    def _backdrop(self, camera: BuildingCamera, view: _View, state: Lighting) -> Backdrop:
+        backdrop = view.backdrops.get(state)
+        if backdrop is None:
+            backdrop = view.backdrops[state] = mixed(view.plate, self._light, camera, state)
+            if len(view.backdrops) > _BACKDROPS_KEPT:
+                view.backdrops.popitem(last=False)
+        return backdrop
+
+    def _cast(self, view: _View, world: World) -> _Cast:
+        states = list(world.persons)
+        if not states:
+            return _Cast([], [])
+        middles = np.array([state.at for state in states]) + (0, 0, 0.6)
+        seen = compositing.may_be_seen(view.model, middles, 1.3)
+        limbs = people.poses(states)
+        chosen = [index for index in range(len(states)) if seen[index]]
+        return _Cast([states[index] for index in chosen], [limbs[index] for index in chosen])
+
+    def _set(self, cast: _Cast, world: World, view: _View, lit: tuple[Backdrop, Lighting] | None) -> list[NDArray[np.float64]]:
+        """Set the stage; the answer are the corners of what was set besides people."""
+        placed = self._stage.mover_matrices(world)
+        corners = [where[:3, 3] + mover.mesh.vertices.astype(np.float64) @ where[:3, :3].T for mover, where in placed]
+        near = compositing.may_be_seen(view.model, np.array([points.mean(0) for points in corners]).reshape(-1, 3), 1.6)
+        chosen = np.flatnonzero(near)
+        placed, corners = [placed[index] for index in chosen], [corners[index] for index in chosen]
+        self._stage.put_people(cast.states, cast.limbs, [self._shine(*state.at[:2], view, world, lit) for state in cast.states])
+        self._stage.put_movers(placed, [self._shine(*points.mean(0)[:2], view, world, lit) for points in corners])
+        self._stage.put_flames(world.flames, world.t_s)
+        flames = [np.array(flame.at) + np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1.3)]) * flame.height_m for flame in world.flames]
+        return [*(np.stack([points.min(0), points.max(0)]) for points in corners), *flames]
+
+    def _shine(self, x: float, y: float, view: _View, world: World, lit: tuple[Backdrop, Lighting] | None) -> Shine:
+        if lit is None:
+            return _FLAT_LIGHT
+        backdrop, state = lit
+        if backdrop.infrared:
+            distance = max(1.0, float(np.hypot(x - view.model.at[0], y - view.model.at[1])))
+            level = sensor.display_light(np.full(3, 9.0 / (distance**2 + 4.0), np.float32), backdrop.exposure)
+            toward = (view.model.at[0] - x, view.model.at[1] - y, view.model.at[2] - 0.6)
+            return Shine(level * 0.35, level * 0.0, level * 0.65, toward)
+        room, six = self._probes.around(x, y, state.lamps_of(), state.sky_of())
+        up = sun_direction((state.sun_step + 0.5) * 600, self.building.north_deg)
+        sun = np.zeros(3, np.float32)
+        if backdrop.sunny and up is not None:
+            curtain = state.sky[room] / state.outside if room >= 0 and state.outside else 1.0
+            sun = sun_strength(state) * (self._probes.sunlit(room, x, y, state.sun_step, up) * curtain)
+        return _shine_of(six, sun, up, backdrop.exposure)
+
+    def _seed_of(self, camera: BuildingCamera) -> int:
+        return zlib.crc32(f"{self.seed}/{self.building.id}/{camera.id}".encode())
+
+
+_NONE, _ALL = np.zeros(3, np.float32), np.ones(3, np.float32)
+_FLAT_LIGHT = Shine(_ALL, _NONE, _NONE, (0.0, 0.0, 1.0))
+
+
+def _shine_of(six: NDArray[np.float32], sun: NDArray[np.float32], up: tuple[float, float, float] | None, exposure: float) -> Shine:
+    """Six sides' light as an ambient one and two directed ones, matched in display units."""
+    sides = six[:4]
+    side = int(sides.sum(1).argmax())
+    floor = 0.5 * (six[5] + sides.min(0))
+    around = sensor.display_light(floor, exposure)
+    above = np.maximum(sensor.display_light(six[4], exposure) - around, 0)
+    if sun.any() and up is not None:
+        beside = np.maximum(sensor.display_light(floor + sun, exposure) - around, 0)
+        return Shine(around, above * 0.5, beside, up)
+    beside = np.maximum(sensor.display_light(sides[side], exposure) - around, 0)
+    way = ((1.0, 0.0, 0.15), (-1.0, 0.0, 0.15), (0.0, 1.0, 0.15), (0.0, -1.0, 0.15))[side]
+    return Shine(around, above, beside, way)
+
+
+def _written_time(world: World) -> str:
+    try:
+        day = datetime.date.fromordinal(world.day) if world.day > 366 else datetime.date(2026, 1, 1) + datetime.timedelta(world.day)
+    except (ValueError, OverflowError):
+        day = datetime.date(2026, 1, 1)
+    whole = int(world.t_s)
+    return f"{day.isoformat()} {whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
