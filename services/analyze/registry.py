@@ -124,9 +124,11 @@ class ModelEntry(Payload):
             if "classes" in fields:
                 raise ValueError("person_class is the older form of classes: give only classes")
             fields["classes"] = {"person": fields.pop("person_class")}
-        adapter = ADAPTERS.get(str(fields.get("decoder")))
-        if adapter is not None:
-            fields.setdefault("task", adapter.task)
+        if "decoder" in fields:
+            decoder = str(fields["decoder"])
+            if decoder not in ADAPTERS:
+                raise ValueError(f"decoder {decoder} is unknown; known are {', '.join(ADAPTERS)}")
+            fields.setdefault("task", ADAPTERS[decoder].task)
         return fields
 
     @model_validator(mode="after")
