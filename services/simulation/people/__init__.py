@@ -1,12 +1,12 @@
 """The people of the nursery: bodies, clothes, gaits and postures, as rigid limbs that a renderer moves.
 
-Everything is a pure function of ``world.Person`` and ``world.PersonState``; numpy alone. Belongs here: what a body looks like and where
-its limbs are. Does not belong here: who does what when (``day``), drawing (``render``).
+Everything is a pure function of ``world.Person`` and ``world.PersonState``; numpy alone. Belongs here: what a body looks
+like and where its limbs are. Does not belong here: who does what when (``day``), drawing (``render``).
 
 - ``person_of`` makes somebody; ``limb_meshes`` gives the skins, once; ``pose`` or ``poses`` the limbs' transforms, every frame.
 - ``joints`` and ``posed_vertices`` are the truth: where the keypoints are, and every vertex, for exact boxes.
 
-A limb that is missing from a pose is not drawn (a blanket lies only over who sleeps).
+A limb that is missing from a pose is not drawn: a blanket lies only over who sleeps, a skirt not under it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.simulation.people.gait import cycle_m
 from services.simulation.people.keypoints import KEYPOINTS, joints_of
 from services.simulation.people.lying import fall_duration_s
 from services.simulation.people.mesh import limb_meshes
-from services.simulation.people.posing import blend_s, shown, transforms
+from services.simulation.people.posing import blend_s, floor_m, shown, transforms
 from services.simulation.people.shapes import LimbMesh
 from services.simulation.people.skeleton import INDEX, LIMBS
 from services.simulation.people.wardrobe import person_of
@@ -56,15 +56,21 @@ def joints(state: PersonState, partner: PersonState | None = None) -> dict[str, 
 
 
 def posed_vertices(state: PersonState, partner: PersonState | None = None) -> NDArray[np.float32]:
-    """Every vertex of everything drawn of a person, (n, 3) world metres; a blanket is not of the person and left out."""
+    """Every vertex of everything drawn of a person, (n, 3) world metres.
+
+    A blanket is not of the person and left out. Cloth that hangs into the floor is hidden by it: such vertices are at its height.
+    """
     limbs = transforms([state], [partner])[0]
     meshes: Mapping[str, LimbMesh] = limb_meshes(state.person)
     parts = [
         meshes[name].vertices @ limbs[INDEX[name], :3, :3].T + limbs[INDEX[name], :3, 3]
-        for name in LIMBS
+        for name in shown(state.activity)
         if name != "blanket"
     ]
-    return np.concatenate(parts)
+    vertices = np.concatenate(parts)
+    if state.activity != "carried":
+        vertices[:, 2] = np.maximum(vertices[:, 2], state.at[2] + floor_m(state))
+    return vertices
 
 
 def fall_duration_of(person: Person) -> float:

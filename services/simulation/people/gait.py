@@ -14,6 +14,8 @@ from services.simulation.people.moment import Moment, smooth
 from services.simulation.people.rig import Arm, Leg, Rig, standing
 
 _TURN = 2 * math.pi
+#: Where a shoe rolls over its front, ahead of the ankle, in lengths of the foot: it is rigid, so nearly at its tip.
+BALL = 0.72
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def walking(body: Body) -> Stepping:
     grown = _maturity(body)
     return Stepping(
         cycle=2 * _between(0.29, 0.375, grown), duty=_between(0.66, 0.62, grown), width=_between(0.085, 0.034, grown),
-        lift=_between(0.050, 0.030, grown), strike=_between(0.04, 0.34, grown), push=_between(0.55, 0.95, grown),
+        lift=_between(0.050, 0.030, grown), strike=_between(0.04, 0.34, grown), push=_between(0.45, 0.80, grown),
         bob=_between(0.004, 0.012, grown), drop=_between(0.020, 0.014, grown), lean=_between(0.05, 0.03, grown),
         sway=_between(0.026, 0.013, grown), twist=_between(0.14, 0.09, grown), swing=_between(0.12, 0.42, grown),
         elbow=_between(1.15, 0.30, grown), guard=_between(0.65, 0.10, grown),
@@ -62,7 +64,7 @@ def running(body: Body) -> Stepping:
     grown = _maturity(body)
     return Stepping(
         cycle=2 * _between(0.42, 0.62, grown), duty=_between(0.44, 0.36, grown), width=_between(0.06, 0.022, grown),
-        lift=_between(0.085, 0.120, grown), strike=0.0, push=_between(0.75, 1.0, grown),
+        lift=_between(0.085, 0.120, grown), strike=0.0, push=_between(0.60, 0.85, grown),
         bob=-0.018, drop=_between(0.035, 0.045, grown), lean=_between(0.12, 0.17, grown),
         sway=0.010, twist=0.16, swing=_between(0.45, 0.75, grown), elbow=_between(1.35, 1.55, grown),
         guard=_between(0.40, 0.12, grown),
@@ -140,7 +142,7 @@ def _stance(body: Body, gait: Stepping, share: float) -> tuple[float, float, flo
     """Ankle x, z and the foot's pitch at a share of the stance."""
     way = gait.duty * gait.cycle * body.height
     flat = 0.52 * way - 0.10 * body.foot - way * share
-    heel, ball = 0.24 * body.foot, 0.46 * body.foot
+    heel, ball = 0.24 * body.foot, BALL * body.foot
     if share < 0.14:
         pitch = -gait.strike * (1 - share / 0.14)
         cos, sin = math.cos(pitch), math.sin(pitch)
@@ -155,7 +157,7 @@ def _stance(body: Body, gait: Stepping, share: float) -> tuple[float, float, flo
 def ankle_over_floor(body: Body, pitch: float) -> float:
     """The least height of an ankle whose foot is pitched, heel and toes above the floor."""
     cos, sin = math.cos(pitch), math.sin(pitch)
-    return body.ankle * cos + max(0.70 * body.foot * sin, -0.24 * body.foot * sin, 0.0)
+    return body.ankle * cos + max(0.76 * body.foot * sin, -0.24 * body.foot * sin, 0.0)
 
 
 def swing_arm(arm: Arm, body: Body, side: int, swing: float, guard: float, elbow: float) -> None:
@@ -191,9 +193,9 @@ def crawl(now: Moment) -> Rig:
         leg.x, leg.y, leg.z = (
             rig.x + ahead - 0.985 * body.shin,
             side * 1.1 * body.hip_half,
-            knee + 0.012 * height * lifted,
+            0.042 * height + 0.012 * height * lifted,
         )
-        leg.knee_y, leg.yaw, leg.pitch = 0.08 * side, 0.0, 1.45
+        leg.knee_y, leg.yaw, leg.pitch = 0.08 * side, 0.0, 2.75
     for side, arm, (ahead, lifted) in zip((1, -1), rig.arms, paddles[::-1], strict=True):
         arm.ground = 1.0
         arm.x = rig.x + trunk * math.cos(tilt) + ahead + 0.02 * height

@@ -1,4 +1,4 @@
-"""What lies, sleeps or falls. ``heading`` of who lies points from the feet to the head; ``at`` is under the middle of the body."""
+"""What lies, sleeps or falls. Who lies heads from the feet to the head; ``at`` is under the middle of the body."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def _supine(body: Body) -> Rig:
     rig = standing(body)
     rig.x, rig.z = body.hip - 0.5 * body.height, body.lying
     rig.pitch, rig.twist = math.pi / 2, math.pi
-    rig.head_pitch = 0.10
+    # A small child's head is deeper than its chest: the trunk rises to it.
+    rig.bend = max(0.02, (1.04 * body.head_depth_half - body.lying) / (0.33 * body.height))
+    rig.head_pitch = 0.10 - rig.bend
     return rig
 
 
@@ -83,11 +85,14 @@ def _leg_kicked_up(leg: Leg, body: Body, side: int, angle: float) -> None:
 
 def _leg_along(leg: Leg, body: Body, side: int, drawn: float) -> None:
     """A leg of who lies on the back: straight along the floor (``drawn`` 0) or with the knee up (1) and the sole down."""
-    far = body.leg * (0.985 - 0.38 * drawn)
+    far = body.leg * (0.997 - 0.38 * drawn)
     floor = -body.lying + (0.24 * body.foot * (1 - drawn) + body.ankle * drawn) + 0.002 * body.height
     leg.own, leg.u, leg.v, leg.w = 1.0, floor, side * 0.035 * body.height, -math.sqrt(max(far**2 - floor**2, 0.0))
     leg.knee_x, leg.knee_y, leg.knee_z = 1.0, 0.18 * side, 0.0
-    leg.loose, leg.flex = 1.0, 0.5 + 0.42 * drawn
+    leg.loose, leg.flex = 1.0, 0.7
+    if drawn > 0.5:
+        # The sole lies flat: the shin leans by what is left of the triangle of thigh and shin.
+        leg.flex = math.pi / 2 - math.acos(far / body.leg) - (body.lying - body.ankle) / far
 
 
 def _arm_along(arm: Arm, body: Body, side: int, along: float, aside: float) -> None:
@@ -100,18 +105,28 @@ def _arm_along(arm: Arm, body: Body, side: int, along: float, aside: float) -> N
     arm.turn = 1.2 * side
 
 
+def sleeps_on_side(quirks: tuple[float, float, float]) -> bool:
+    """Whether somebody sleeps on a side and not on the back."""
+    return quirks[0] >= 0.45
+
+
+def side_faced(quirks: tuple[float, float, float]) -> int:
+    """Which way a side sleeper looks: +1 to the left of the heading, -1 to the right."""
+    return 1 if quirks[0] > 0.7 else -1
+
+
 def sleep(now: Moment) -> Rig:
     """On the back or on a side, as the person is used to; only breath moves."""
     body = now.body
-    if now.quirks[0] < 0.45:
+    if not sleeps_on_side(now.quirks):
         rig = _supine(body)
         rig.head_yaw = 0.9 * (now.quirks[1] - 0.5)
-        rig.bend = 0.006 * now.breath()
+        rig.bend += 0.006 * now.breath()
         for side, leg, arm in zip((1, -1), rig.legs, rig.arms, strict=True):
-            _leg_along(leg, body, side, 0.05)
+            _leg_along(leg, body, side, 0.0)
             _arm_along(arm, body, side, (0.55 if body.child and now.quirks[2] > 0.4 else -0.75), 0.3)
         return rig
-    return _on_side(now, 1 if now.quirks[0] > 0.7 else -1)
+    return _on_side(now, side_faced(now.quirks))
 
 
 def _on_side(now: Moment, facing: int) -> Rig:
@@ -120,11 +135,12 @@ def _on_side(now: Moment, facing: int) -> Rig:
     rig.x, rig.y, rig.z = (
         body.hip - 0.5 * body.height + 0.03 * body.height,
         -0.05 * body.height * facing,
-        0.92 * body.hips_half,
+        1.0 * body.hips_half,
     )
     rig.pitch, rig.twist = math.pi / 2, facing * math.pi / 2
     rig.bend, rig.head_pitch = 0.22 + 0.012 * now.breath(), 0.12
-    # Facing left of the heading, the body's right side is down... its own left side up.
+    # Shoulders are wider than hips: the trunk rises to them.
+    rig.lean = -0.20 * facing
     for side, leg, arm in zip((1, -1), rig.legs, rig.arms, strict=True):
         upper = side == facing
         drawn = 0.62 if upper else 0.48
@@ -188,11 +204,12 @@ def _toppled(now: Moment, lean: float) -> Rig:
     body, rig = now.body, standing(now.body)
     height, share = body.height, lean / _FALLEN
     down = smooth(share)
-    rig.z = max(body.lying, body.hip * math.cos(lean) * (1 - 0.35 * math.sin(2 * lean)))
-    rig.x = 0.24 * height * math.sin(lean)
+    rig.x = 0.16 * height * math.sin(lean)
     rig.pitch = lean
     sideways = 0.0 if body.child and now.quirks[2] < 0.7 else (1.0 if now.quirks[1] > 0.5 else -1.0)
-    rig.twist = sideways * 1.05 * down
+    rig.twist, rig.lean = sideways * 1.0 * down, -0.16 * sideways * down
+    floor = body.lying + 0.85 * (body.hips_half - body.lying) * abs(sideways) * down
+    rig.z = max(floor, body.hip * math.cos(lean) * (1 - 0.35 * math.sin(2 * lean)))
     rig.bend = 0.30 * math.sin(2 * lean) + 0.10 * abs(sideways) * down
     rig.head_pitch = -0.55 * math.sin(lean) * (1 - 0.75 * down)
     rig.head_yaw = (1.0 - 0.9 * abs(sideways)) * down * (1 if now.quirks[0] > 0.5 else -1)
@@ -203,7 +220,7 @@ def _toppled(now: Moment, lean: float) -> Rig:
 
 
 def _fallen_leg(leg: Leg, body: Body, side: int, lean: float, down: float, sideways: float) -> None:
-    far = 0.24 * body.height - 0.93 * body.leg
+    far = 0.16 * body.height - 0.93 * body.leg
     leg.x = far * math.sin(lean) * (0.92 + 0.10 * side)
     leg.y *= 1.0 + 0.9 * down
     heel_off = 1.45 * smooth(1.4 * down)

@@ -11,7 +11,7 @@ from services.simulation.people import gait, lying, postures
 from services.simulation.people.body import Body, body_of
 from services.simulation.people.moment import Moment, quirks_of, smooth
 from services.simulation.people.rig import ARM, LEG, TRUNK, Rig
-from services.simulation.people.skeleton import INDEX, LIMBS, measures, solve
+from services.simulation.people.skeleton import LIMBS, measures, solve
 from services.simulation.world import Activity, Person, PersonState
 
 _POSTURES: Mapping[Activity, Callable[[Moment], Rig]] = {
@@ -35,6 +35,8 @@ _FULL_GAIT_M_S = 0.12
 _CARRIER = Person(number=0, name="", role="adult", height_m=1.62)
 
 _HEIGHTS = [2, *(TRUNK + LEG * side + 2 for side in (0, 1)), *(TRUNK + 2 * LEG + ARM * side + 11 for side in (0, 1))]
+_AWAKE = tuple(name for name in LIMBS if name != "blanket")
+_ASLEEP = tuple(name for name in LIMBS if name != "drape")
 Row = NDArray[np.float64]
 
 
@@ -43,7 +45,7 @@ def blend_s(before: Activity, activity: Activity) -> float:
     if activity == "fall":
         return 0.10
     if (before in _FLAT) != (activity in _FLAT):
-        return 0.4 if before == "fall" else 1.6
+        return 0.4 if before == "fall" else 1.8
     return 0.9 if (before in _LOW) != (activity in _LOW) else 0.6
 
 
@@ -52,27 +54,35 @@ def transforms(states: Sequence[PersonState], partners: Sequence[PersonState | N
     if not states:
         return np.zeros((0, len(LIMBS), 4, 4), np.float32)
     rows = np.empty((len(states), TRUNK + 2 * LEG + 2 * ARM))
-    bodies, bases = [], np.empty((len(states), 4))
+    bodies, bases = [], np.empty((len(states), 5))
     for index, (state, partner) in enumerate(zip(states, partners, strict=True)):
         rows[index], bases[index] = _row_and_base(state, partner)
         bodies.append(measures(body_of(state.person)))
-    return solve(rows, np.array(bodies), bases[:, :3], bases[:, 3])
+    return solve(rows, np.array(bodies), bases[:, :3], bases[:, 3], bases[:, 4])
 
 
-def _row_and_base(state: PersonState, partner: PersonState | None) -> tuple[Row, tuple[float, float, float, float]]:
-    """The blended rig of a state, and the ground frame it stands in: x, y, z, heading."""
+def _row_and_base(
+    state: PersonState, partner: PersonState | None
+) -> tuple[Row, tuple[float, float, float, float, float]]:
+    """The blended rig of a state, and the ground frame it stands in: x, y, z, heading, floor."""
     other = body_of(partner.person) if partner is not None else None
     row = _blended(state, other)
     if state.activity != "carried":
-        return row, (*state.at, state.heading_rad)
+        return row, (*state.at, state.heading_rad, floor_m(state))
     if partner is None:
         other = body_of(_CARRIER)
-        return row, (state.at[0], state.at[1], _floor_of(state.at[2], other) + other.hip, state.heading_rad)
+        return row, (state.at[0], state.at[1], _floor_of(state.at[2], other) + other.hip, state.heading_rad, -9.0)
     hips = _blended(partner, body_of(state.person))
     row[0] += hips[0]
     row[1] += hips[1]
     row[2] += hips[2]
-    return row, (*partner.at, partner.heading_rad)
+    return row, (*partner.at, partner.heading_rad, -9.0)
+
+
+def floor_m(state: PersonState) -> float:
+    """What limbs must not sink into, above ``at``: a seat and a cot have the floor around them."""
+    settled = state.activity in _FLAT and state.doing_s >= blend_s(state.before, state.activity)
+    return 0.0 if settled or state.activity not in {*_RAISED, "climb"} else -state.at[2]
 
 
 def _floor_of(height_m: float, carrier: Body) -> float:
@@ -124,10 +134,5 @@ def _row(state: PersonState, activity: Activity, for_s: float, other: Body | Non
 
 
 def shown(activity: Activity) -> tuple[str, ...]:
-    """The limbs that a renderer draws: a blanket only over who sleeps."""
-    return LIMBS if activity == "sleep" else tuple(name for name in LIMBS if name != "blanket")
-
-
-def limb_index(name: str) -> int:
-    """The row of a limb in ``transforms``."""
-    return INDEX[name]
+    """The limbs that a renderer draws: over who sleeps a blanket, about everybody else what hangs from the hips."""
+    return _ASLEEP if activity == "sleep" else _AWAKE

@@ -78,8 +78,8 @@ def reach(now: Moment) -> Rig:
     """An arm up to a shelf, on the balls of the feet; the other hand holds on to it."""
     body, rig = now.body, standing(now.body)
     strain = 0.5 + 0.5 * now.drift(2.6)
-    rise = 0.35 + 0.25 * strain
-    ball, back = 0.46 * body.foot, body.ankle
+    rise = 0.26 + 0.16 * strain
+    ball, back = gait.BALL * body.foot, body.ankle
     for leg in rig.legs:
         leg.pitch = rise
         leg.x = ball - ball * math.cos(rise) + back * math.sin(rise)
@@ -124,8 +124,8 @@ def squat(now: Moment) -> Rig:
     rig.x = -0.085 * height
     rig.pitch, rig.bend = 0.42, 0.42 + 0.02 * now.breath()
     rig.head_pitch, rig.head_yaw = -0.20 + 0.15 * now.drift(4.0, 1), 0.25 * now.glance(5.0, 2)
-    heel = 0.0 if body.child else 0.55
-    ball = 0.46 * body.foot
+    heel = 0.0 if body.child else 0.42
+    ball = gait.BALL * body.foot
     for side, leg, arm in zip((1, -1), rig.legs, rig.arms, strict=True):
         leg.y, leg.yaw, leg.pitch = side * (body.hip_half + 0.05 * height), 0.40 * side, heel
         leg.x = ball - ball * math.cos(heel) + body.ankle * math.sin(heel)
@@ -239,7 +239,7 @@ def _on_heels(now: Moment) -> Rig:
         leg.x = rig.x - 0.11 * body.height + 0.02 * body.height
         leg.y, leg.z = side * (body.hip_half + 0.012 * body.height), 0.040 * body.height
         leg.knee_x, leg.knee_y, leg.knee_z = 1.0, 0.25 * side, -0.3
-        leg.pitch, leg.yaw = 1.45, -0.15 * side
+        leg.pitch, leg.yaw = 2.80, 0.15 * side
     return rig
 
 
@@ -255,14 +255,14 @@ def climb(now: Moment) -> Rig:
     rig.y = 0.02 * height * math.cos(_TURN * phase)
     for side, leg, shift in ((1, rig.left_leg, 0.0), (-1, rig.right_leg, 0.5)):
         up, out = _rung((phase + shift) % 1.0)
-        leg.z = body.ankle + max(now.floor_m, rung * up)
+        leg.z = body.ankle + max(now.floor_m, rung * (up - 0.4))
         leg.x, leg.y = (0.09 - 0.05 * out) * height, side * (body.hip_half + 0.03 * height)
         leg.knee_y, leg.yaw = 0.5 * side, 0.25 * side
     for side, arm, shift in ((1, rig.left_arm, 0.5), (-1, rig.right_arm, 0.0)):
         up, out = _rung((phase + shift) % 1.0)
         arm.ground, arm.x = 1.0, (0.17 - 0.05 * out) * height
         arm.y = side * (body.shoulder_half + 0.02 * height)
-        arm.z = body.hip + 0.27 * height + rung * (up - 0.5)
+        arm.z = body.hip + 0.20 * height + rung * (up - 0.7)
         arm.elbow_u, arm.elbow_v, arm.elbow_w = -0.4, 0.8 * side, -0.9
         arm.flex = 0.5
     return rig

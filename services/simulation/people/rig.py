@@ -19,9 +19,9 @@ WIDTH = TRUNK + 2 * LEG + 2 * ARM
 class Leg:
     """Where an ankle is.
 
-    ``x y z`` in the ground frame; ``own`` 0..1 mixes in the point ``u v w`` of the pelvis' frame, relative to the hip. ``knee_*`` is the
-    direction that the knee points to, in the pelvis' frame. ``yaw`` and ``pitch`` turn the foot in the ground frame (pitch:
-    toes down); ``loose`` 0..1 mixes in a foot that hangs at ``flex`` from its shin instead.
+    ``x y z`` in the ground frame; ``own`` 0..1 mixes in the point ``u v w`` of the pelvis' frame, relative to the hip.
+    ``knee_*`` is the direction that the knee points to, in the pelvis' frame. ``yaw`` and ``pitch`` turn the foot in the ground
+    frame (pitch: toes down); ``loose`` 0..1 mixes in a foot that hangs at ``flex`` from its shin instead.
     """
 
     x: float
@@ -44,9 +44,9 @@ class Leg:
 class Arm:
     """Where a wrist is.
 
-    ``u v w`` relative to the shoulder in the chest's frame; ``ground`` 0..1 mixes in ``x y z`` of the ground frame. ``elbow_*`` is the
-    direction that the elbow points to, in the chest's frame. ``flex`` bends the hand to the palm, ``turn`` turns it about the
-    forearm.
+    ``u v w`` relative to the shoulder in the chest's frame; ``ground`` 0..1 mixes in ``x y z`` of the ground frame.
+    ``elbow_*`` is the direction that the elbow points to, in the chest's frame. ``flex`` bends the hand to the palm, ``turn``
+    turns it about the forearm.
     """
 
     u: float
@@ -65,7 +65,7 @@ class Arm:
 
 @dataclass(slots=True)
 class Rig:
-    """A whole body. ``x y z`` is the middle of the hip joints; ``twist`` turns the pelvis about its own long axis, first of all."""
+    """A whole body. ``x y z`` is the middle of the hip joints; ``twist`` turns the pelvis about its own long axis."""
 
     x: float
     y: float

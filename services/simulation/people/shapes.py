@@ -18,8 +18,11 @@ from services.simulation.world import Rgb
 
 @dataclass(frozen=True, slots=True)
 class LimbMesh:
-    """A limb's skin in the limb's frame: ``vertices`` and ``normals`` (n, 3) float32 metres, ``colours`` (n, 3) uint8 red green blue,
-    ``triangles`` (m, 3) int32, counter-clockwise as seen from outside."""
+    """A limb's skin in the limb's frame.
+
+    ``vertices`` and ``normals`` (n, 3) float32 metres, ``colours`` (n, 3) uint8 red green blue, ``triangles`` (m, 3) int32,
+    counter-clockwise as seen from outside.
+    """
 
     vertices: NDArray[np.float32]
     normals: NDArray[np.float32]
@@ -47,26 +50,44 @@ def shade(colour: Rgb, factor: float) -> Rgb:
     return red, green, blue
 
 
-def loft(rings: Sequence[Ring], sides: int, *, open_top: bool = False, open_bottom: bool = False) -> LimbMesh:
-    """A skin through the rings, from the first to the last; its ends are closed by a flat fan unless open.
+def loft(rings: Sequence[Ring], sides: int, *, first: float | None = 0.0, last: float | None = 0.0) -> LimbMesh:
+    """A skin through the rings, from the lowest to the highest or the other way.
 
-    Two rings at one height give a sharp change of colour, or an edge where their sizes differ.
+    ``first`` and ``last`` tell how far the closing fan bulges beyond the end's ring; None leaves the end open. Two rings of one
+    size at one height give a sharp change of colour.
     """
     points = np.concatenate([_curve(ring, sides) for ring in rings])
     colours = np.repeat(np.array([ring.colour for ring in rings], np.uint8), sides, axis=0)
     faces = [_band(level, sides) for level in range(len(rings) - 1) if _differ(rings[level], rings[level + 1])]
-    down = rings[0].z > rings[-1].z
-    ends = [(0, not open_top if down else not open_bottom), (len(rings) - 1, not open_bottom if down else not open_top)]
-    for level, closed in ends:
-        if closed:
+    outward = 1.0 if rings[-1].z >= rings[0].z else -1.0
+    for level, bulge, sign in ((0, first, -outward), (len(rings) - 1, last, outward)):
+        if bulge is not None:
             ring = rings[level]
-            points = np.concatenate((points, [[ring.x, ring.y, ring.z]]))
+            middle = ring.x if ring.back is None else ring.x + 0.5 * (ring.ahead - ring.back)
+            points = np.concatenate((points, [[middle, ring.y, ring.z + sign * bulge]]))
             colours = np.concatenate((colours, np.array([ring.colour], np.uint8)))
             faces.append(_fan(level, sides, len(points) - 1, first=level == 0))
     triangles = np.concatenate(faces)
-    if down:
+    if outward < 0:
         triangles = triangles[:, ::-1]
     return with_normals(points, colours, triangles)
+
+
+def sheet(rings: Sequence[Ring], sides: int, columns: int) -> LimbMesh:
+    """The front of a loft of these rings, ``columns`` corners to either side of the middle, as a single-sided cloth.
+
+    Its corners lie on the same angles as those of a loft of as many sides: rings a little larger lie on it without piercing it.
+    """
+    width = 2 * columns + 1
+    points = np.concatenate([np.roll(_curve(ring, sides), columns, axis=0)[:width] for ring in rings])
+    colours = np.repeat(np.array([ring.colour for ring in rings], np.uint8), width, axis=0)
+    faces = []
+    for level in range(len(rings) - 1):
+        here = level * width + np.arange(width - 1)
+        below, beside = here + width, here + 1
+        faces += [np.stack((here, beside + width, beside), axis=1), np.stack((here, below, beside + width), axis=1)]
+    triangles = np.concatenate(faces).astype(np.int32)
+    return with_normals(points, colours, triangles[:, ::-1] if rings[-1].z > rings[0].z else triangles)
 
 
 def _differ(low: Ring, high: Ring) -> bool:
@@ -146,13 +167,8 @@ def ball(
         angle = np.pi * band / bands - np.pi / 2
         wide, high = float(np.cos(angle)), float(np.sin(angle))
         rings.append(Ring(at[2] + high * half[2], wide * half[0], wide * half[1], colour, at[0], at[1]))
-    first, last = rings[0], rings[-1]
-    tip = 1e-4
-    rings = [
-        first._replace(z=at[2] - half[2], ahead=tip * half[0], aside=tip * half[1]), *rings,
-        last._replace(z=at[2] + half[2], ahead=tip * half[0], aside=tip * half[1]),
-    ]  # fmt: skip
-    return loft(rings, sides, open_top=True, open_bottom=True)
+    pole = half[2] - (rings[-1].z - at[2])
+    return loft(rings, sides, first=pole, last=pole)
 
 
 def quad(corners: Sequence[tuple[float, float, float]], colour: Rgb) -> LimbMesh:

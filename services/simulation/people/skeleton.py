@@ -27,6 +27,9 @@ _PELVIS, _WAIST, _CHEST, _HEAD, _THIGH, _UPPER_ARM, _SHIN, _FOREARM, _FOOT, _HAN
 
 #: How far a leg or an arm may stretch: a joint that is quite straight has no direction to bend to.
 _REACH = 0.9985
+#: How high above the floor wrists, and knees and elbows stay, in statures: the thickness of what is around them.
+_WRIST = 0.026
+_CLEARANCE = np.array([0.038, 0.038, 0.027, 0.027])
 _LEGS_AND_ARMS = np.array([1.0, 1.0, -1.0, -1.0])[:, None]
 
 
@@ -34,15 +37,16 @@ def measures(body: Body) -> list[float]:
     """What the solver needs of a body, as a row."""
     return [
         body.hip_half, body.thigh, body.shin, body.waist_up, body.chest_up, body.shoulder_up, body.shoulder_half,
-        body.head_up, body.upper_arm, body.forearm,
+        body.head_up, body.upper_arm, body.forearm, body.height, 0.9 * body.hand,
     ]  # fmt: skip
 
 
-def solve(rows: Floats, bodies: Floats, at: Floats, heading: Floats) -> NDArray[np.float32]:
+def solve(rows: Floats, bodies: Floats, at: Floats, heading: Floats, floors: Floats) -> NDArray[np.float32]:
     """World transforms (n, limbs, 4, 4) of n bodies.
 
-    ``rows`` (n, rig.WIDTH) of ``Rig.row``, ``bodies`` (n, 10) of ``measures``, ``at`` (n, 3) metres, ``heading`` (n,) radians. A leg that
-    stands on the ground and is too short for where the hips are pulls the hips down.
+    ``rows`` (n, rig.WIDTH) of ``Rig.row``, ``bodies`` (n, 12) of ``measures``, ``at`` (n, 3) metres, ``heading`` (n,) radians.
+    ``floors`` (n,) metres above ``at``: neither knees nor elbows nor hands go below. A leg that stands on the ground and is too
+    short for where the hips are pulls the hips down.
     """
     count = len(rows)
     legs = rows[:, TRUNK : TRUNK + 2 * LEG].reshape(count, 2, LEG)
@@ -61,8 +65,13 @@ def solve(rows: Floats, bodies: Floats, at: Floats, heading: Floats) -> NDArray[
     places[:, _CHEST] = places[:, _WAIST] + waist[:, :, 2] * bodies[:, 4, None]
     places[:, _HEAD] = places[:, _CHEST] + chest[:, :, 2] * bodies[:, 7, None]
     shoulders = (places[:, _CHEST] + chest[:, :, 2] * bodies[:, 5, None])[:, None] + _sideways(chest, bodies[:, 6])
-    _stretch(turns, places, hips, shoulders, leg_targets, legs, arms, bodies)
+    targets = np.concatenate((leg_targets, _wrists(arms, shoulders, chest, bodies, floors)), axis=1)
+    poles = np.concatenate(
+        (legs[:, :, 3:6] @ pelvis.transpose(0, 2, 1), arms[:, :, 3:6] @ chest.transpose(0, 2, 1)), axis=1
+    )
+    _stretch(turns, places, np.concatenate((hips, shoulders), axis=1), targets, poles, bodies, floors)
     _ends(turns, joints, legs)
+    _lay_hands(turns, places, bodies, floors)
     _cloth(turns, places, pelvis)
     return _in_world(turns, places, at, heading)
 
@@ -108,42 +117,84 @@ def _ankles(legs: Floats, hips: Floats, pelvis: Floats, bodies: Floats) -> tuple
     return targets, drop
 
 
+def _wrists(arms: Floats, shoulders: Floats, chest: Floats, bodies: Floats, floors: Floats) -> Floats:
+    ground = arms[:, :, 8:9]
+    wrists = (shoulders + arms[:, :, :3] @ chest.transpose(0, 2, 1)) * (1 - ground) + arms[:, :, 9:12] * ground
+    wrists[:, :, 2] = np.maximum(wrists[:, :, 2], (floors + _WRIST * bodies[:, 10])[:, None])
+    return wrists
+
+
 def _stretch(
-    turns: Floats,
-    places: Floats,
-    hips: Floats,
-    shoulders: Floats,
-    ankles: Floats,
-    legs: Floats,
-    arms: Floats,
-    bodies: Floats,
+    turns: Floats, places: Floats, start: Floats, targets: Floats, poles: Floats, bodies: Floats, floors: Floats
 ) -> None:
     """Two bones from hip to ankle and from shoulder to wrist, all four at once; the bend lies towards knee and elbow."""
-    pelvis, chest = turns[:, _PELVIS].transpose(0, 2, 1), turns[:, _CHEST].transpose(0, 2, 1)
-    ground = arms[:, :, 8:9]
-    wrists = (shoulders + arms[:, :, :3] @ chest) * (1 - ground) + arms[:, :, 9:12] * ground
-    start = np.concatenate((hips, shoulders), axis=1)
-    way = np.concatenate((ankles, wrists), axis=1) - start
-    pole = np.concatenate((legs[:, :, 3:6] @ pelvis, arms[:, :, 3:6] @ chest), axis=1)
+    way = targets - start
     first, second = bodies[:, [1, 1, 8, 8]], bodies[:, [2, 2, 9, 9]]
     far = np.sqrt((way * way).sum(axis=2)) + 1e-9
     straight = way / far[..., None]
-    far = np.clip(far, 1.02 * np.abs(first - second) + 0.25 * first, _REACH * (first + second))
-    bend = pole - straight * (pole * straight).sum(axis=2, keepdims=True)
-    bend /= np.sqrt((bend * bend).sum(axis=2, keepdims=True)) + 1e-9
+    far = np.clip(far, 0.45 * first, _REACH * (first + second))
     along = (first * first + far * far - second * second) / (2 * far)
     across = np.sqrt(np.maximum(first * first - along * along, 0.0))
+    bend = _unit(poles - straight * (poles * straight).sum(axis=2, keepdims=True))
+    least = floors[:, None] + _CLEARANCE * bodies[:, 10, None] - start[:, :, 2] - along * straight[..., 2]
+    bend = _lifted(bend, straight, least / (across + 1e-9))
     middle = straight * along[..., None] + bend * across[..., None]
     end = straight * far[..., None]
     # A knee's bend is ahead of the leg, an elbow's behind the arm: the hinge points to the left in both.
-    hinge = np.cross(-straight, bend) * _LEGS_AND_ARMS
+    hinge = _cross(bend, straight) * _LEGS_AND_ARMS
     upper, lower = -middle / first[..., None], (middle - end) / second[..., None]
     for at, axis, origin in ((_THIGH, upper, start), (_SHIN, lower, start + middle)):
         turns[:, at : at + 4, :, 2] = axis
         turns[:, at : at + 4, :, 1] = hinge
-        turns[:, at : at + 4, :, 0] = np.cross(hinge, axis)
+        turns[:, at : at + 4, :, 0] = _cross(hinge, axis)
         places[:, at : at + 4] = origin
     places[:, _FOOT : _HAND + 2] = start + end
+
+
+def _lifted(bend: Floats, straight: Floats, least: Floats) -> Floats:
+    """Bends turned about their limbs until their height is at least ``least``, or as far up as that goes."""
+    low = bend[..., 2] < least
+    if not low.any():
+        return bend
+    up = -straight * straight[..., 2:3]
+    up[..., 2] += 1.0
+    steep = np.sqrt((up * up).sum(axis=2, keepdims=True)) + 1e-9
+    up /= steep
+    cos = np.clip(least[..., None] / steep, -1.0, 1.0)
+    aside = _unit(bend - up * (bend * up).sum(axis=2, keepdims=True))
+    lifted: Floats = np.where(low[..., None], up * cos + aside * np.sqrt(1 - cos * cos), bend)
+    return lifted
+
+
+def _lay_hands(turns: Floats, places: Floats, bodies: Floats, floors: Floats) -> None:
+    """Hands whose fingers would go into the floor are laid on it."""
+    hands = turns[:, _HAND : _HAND + 2]
+    room = places[:, _HAND : _HAND + 2, 2] - (floors + 0.010 * bodies[:, 10])[:, None]
+    steep = np.clip(room / bodies[:, 11, None], 0.0, 1.0)
+    low = hands[:, :, 2, 2] > steep
+    if not low.any():
+        return
+    axis = hands[..., 2].copy()
+    level = np.sqrt((axis[..., :2] ** 2).sum(axis=2)) + 1e-9
+    axis[..., :2] *= (np.sqrt(1 - steep * steep) / level)[..., None]
+    axis[..., 2] = steep
+    left = _unit(hands[..., 1] - axis * (hands[..., 1] * axis).sum(axis=2, keepdims=True))
+    laid = np.stack((_cross(left, axis), left, axis), axis=-1)
+    turns[:, _HAND : _HAND + 2] = np.where(low[..., None, None], laid, hands)
+
+
+def _unit(vectors: Floats) -> Floats:
+    unit: Floats = vectors / (np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True)) + 1e-9)
+    return unit
+
+
+def _cross(first: Floats, second: Floats) -> Floats:
+    """The cross product along the last axis; numpy's own costs four times as much on arrays this small."""
+    out = np.empty_like(first)
+    x1, y1, z1 = first[..., 0], first[..., 1], first[..., 2]
+    x2, y2, z2 = second[..., 0], second[..., 1], second[..., 2]
+    out[..., 0], out[..., 1], out[..., 2] = y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2
+    return out
 
 
 def _ends(turns: Floats, joints: Floats, legs: Floats) -> None:
@@ -155,19 +206,16 @@ def _ends(turns: Floats, joints: Floats, legs: Floats) -> None:
 
 def _square(turns: Floats) -> Floats:
     """Nearly rotations made rotations: x kept, z set upright on it, y what remains."""
-    x = turns[..., 0] / (np.sqrt((turns[..., 0] ** 2).sum(axis=-1, keepdims=True)) + 1e-9)
-    z = turns[..., 2] - x * (turns[..., 2] * x).sum(axis=-1, keepdims=True)
-    z /= np.sqrt((z * z).sum(axis=-1, keepdims=True)) + 1e-9
-    return np.stack((x, np.cross(z, x), z), axis=-1)
+    x = _unit(turns[..., 0])
+    z = _unit(turns[..., 2] - x * (turns[..., 2] * x).sum(axis=-1, keepdims=True))
+    return np.stack((x, _cross(z, x), z), axis=-1)
 
 
 def _cloth(turns: Floats, places: Floats, pelvis: Floats) -> None:
     """Skirt and apron hang from the pelvis and follow the thighs; a blanket lies where its body lies."""
-    fall = turns[:, _THIGH, :, 2] + turns[:, _THIGH + 1, :, 2] + 0.5 * pelvis[:, :, 2]
-    fall /= np.sqrt((fall * fall).sum(axis=1, keepdims=True)) + 1e-9
-    left = pelvis[:, :, 1] - fall * (pelvis[:, :, 1] * fall).sum(axis=1, keepdims=True)
-    left /= np.sqrt((left * left).sum(axis=1, keepdims=True)) + 1e-9
-    turns[:, _DRAPE] = np.stack((np.cross(left, fall), left, fall), axis=-1)
+    fall = _unit(turns[:, _THIGH, :, 2] + turns[:, _THIGH + 1, :, 2] + 0.5 * pelvis[:, :, 2])
+    left = _unit(pelvis[:, :, 1] - fall * (pelvis[:, :, 1] * fall).sum(axis=1, keepdims=True))
+    turns[:, _DRAPE] = np.stack((_cross(left, fall), left, fall), axis=-1)
     places[:, _DRAPE] = places[:, _PELVIS]
     turns[:, _BLANKET] = np.eye(3)
     places[:, _BLANKET] = 0.0

@@ -56,7 +56,7 @@ def person_of(number: int, role: Role, seed: int, *, staff: bool = True, height_
     Adults are 1.50 to 1.82 m (East Asian women and men, more women), children 0.74 to 1.12 m unless ``height_m`` is given.
     """
     draw = random.Random(f"{seed}/{role}/{number}")  # noqa: S311 - looks, not secrets
-    return _child(draw, number, height_m) if role == "child" else _adult(draw, number, staff, height_m)
+    return _child(draw, number, seed, height_m) if role == "child" else _adult(draw, number, staff, height_m)
 
 
 def _adult(draw: random.Random, number: int, staff: bool, height_m: float | None) -> Person:
@@ -74,9 +74,10 @@ def _adult(draw: random.Random, number: int, staff: bool, height_m: float | None
     )  # fmt: skip
 
 
-def _child(draw: random.Random, number: int, height_m: float | None) -> Person:
+def _child(draw: random.Random, number: int, seed: int, height_m: float | None) -> Person:
     girl = draw.random() < 0.5
-    top, bottom, stripe = draw.choice(_OUTFITS)
+    # Dealt, not drawn: neighbours on the list shall not look alike.
+    top, bottom, stripe = _OUTFITS[_dealt(seed)[number % len(_OUTFITS)]]
     return Person(
         number=number, name=f"child-{number:02d}", role="child",
         height_m=round(min(1.12, max(0.74, draw.gauss(0.93, 0.08))), 3) if height_m is None else height_m,
@@ -86,3 +87,7 @@ def _child(draw: random.Random, number: int, height_m: float | None) -> Person:
         skirt=girl and draw.random() < 0.35, short_sleeves=draw.random() < 0.45, shorts=draw.random() < 0.2,
         stripe=stripe if draw.random() < 0.5 else None,
     )  # fmt: skip
+
+
+def _dealt(seed: int) -> list[int]:
+    return random.Random(seed).sample(range(len(_OUTFITS)), len(_OUTFITS))  # noqa: S311 - looks, not secrets
