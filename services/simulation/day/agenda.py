@@ -25,7 +25,7 @@ class Stay:
     """From ``start_s`` on: go to ``spot`` and do ``activity`` there until the next stay begins.
 
     ``carried_by`` ignores the spot: one goes wherever the carrier goes. ``enters`` begins in the street before ``exit_``,
-    ``leaves`` ends there. ``direct`` goes straight to the spot, without looking for a way (a fall, a climb).
+    ``leaves`` ends there (``direct``: wherever one is). ``direct`` goes straight to the spot, without looking for a way; ``here`` stays wherever one is.
     """
 
     start_s: float
@@ -37,6 +37,7 @@ class Stay:
     enters: bool = False
     leaves: bool = False
     direct: bool = False
+    here: bool = False
     exit_: Portal | None = field(default=None, compare=False)
     note: str = ""
 
@@ -132,7 +133,12 @@ def _come(writer: TrackWriter, stay: Stay, floor: Floor) -> None:
 
 
 def _go(writer: TrackWriter, stay: Stay, agenda: Agenda, floor: Floor, until_s: float) -> None:
+    if stay.here:
+        writer.do(stay.activity)
+        return
     here, goal = (writer.x, writer.y), (stay.spot.x, stay.spot.y)
+    if stay.leaves and stay.direct:
+        return
     if stay.leaves:
         goal = floor.street(stay.exit_ or floor.main_exit)
     speed_m_s = stay.speed_m_s or agenda.speed_m_s

@@ -7,11 +7,12 @@ Belongs here: spans of openness and their ramps. Does not belong here: who walks
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from services.simulation.day.floor import Portal
+from services.simulation.day.floor import Floor, Portal
+from services.simulation.day.stage import Effects
 from services.simulation.day.track import Track
 
 Span = tuple[float, float]
@@ -21,13 +22,21 @@ _LEAD_S, _TRAIL_S = 1.3, 1.6
 SWING_S = 0.8
 
 
+#: Start, end and how far.
+Opened = tuple[float, float, float]
+
+
 class Leaf:
     """One opening's day: spans in which it is open, each to an amount, with ramps at both ends."""
 
-    def __init__(self, spans: Iterable[Span], amount: float = 1.0, swing_s: float = SWING_S) -> None:
-        self.spans = joined(spans)
+    def __init__(self, opened: Iterable[Opened], swing_s: float = SWING_S) -> None:
+        opened = list(opened)
+        self.spans = joined((start, end) for start, end, _ in opened)
+        self._amounts = [
+            max(amount for start, end, amount in opened if first <= start and end <= last) for first, last in self.spans
+        ]
         self._starts = [start for start, _ in self.spans]
-        self._amount, self._swing_s = amount, swing_s
+        self._swing_s = swing_s
 
     def at(self, t_s: float) -> float:
         """0 shut, 1 wide open."""
@@ -36,7 +45,7 @@ class Leaf:
             return 0.0
         start, end = self.spans[index]
         share = min(1.0, (t_s - start) / self._swing_s, (end - t_s) / self._swing_s)
-        return self._amount * share * share * (3.0 - 2.0 * share)
+        return self._amounts[index] * share * share * (3.0 - 2.0 * share)
 
     def is_open(self, t_s: float) -> bool:
         """What a contact says: open as soon as the leaf leaves its frame."""
@@ -80,8 +89,19 @@ def joined(spans: Iterable[Span], within_s: float = 0.5) -> list[Span]:
     return merged
 
 
-def without(spans: Sequence[Span], cut: Span) -> list[Span]:
-    """Spans with a stretch of time cut out."""
-    left = [(start, min(end, cut[0])) for start, end in spans if start < cut[0]]
-    right = [(max(start, cut[1]), end) for start, end in spans if end > cut[1]]
-    return left + right
+def leaves_of(
+    floor: Floor, tracks: Mapping[int, Track], fridge_s: Sequence[tuple[float, float]], effects: Effects
+) -> dict[str, Leaf]:
+    """Every door, gate, window, fridge and freezer by its id."""
+    building = floor.building
+    spans: dict[str, list[Opened]] = {one.id: [] for one in building.openings if one.kind != "passage"}
+    spans |= {one.id: [] for one in building.furniture if one.kind in ("fridge", "freezer") and one.id}
+    for portal in floor.portals:
+        if portal.opening.id in spans:
+            spans[portal.opening.id] += [(start, end, 1.0) for start, end in passing_spans(portal, tracks.values())]
+    fridge = next((one.id for one in building.furniture if one.kind == "fridge" and one.id), None)
+    if fridge is not None:
+        spans[fridge] += [(at_s, at_s + lasts_s, 0.8) for at_s, lasts_s in fridge_s]
+    for name, held in effects.held_open.items():
+        spans[name] += held
+    return {name: Leaf(opened) for name, opened in spans.items()}

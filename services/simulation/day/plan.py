@@ -15,9 +15,10 @@ from services.simulation.catalogue import PlaceKind
 from services.simulation.day.agenda import Agenda, Stay, travel_s
 from services.simulation.day.calendar import Phase, Timetable
 from services.simulation.day.floor import Floor
-from services.simulation.day.roster import GUARDIAN_OFFSET, Adult, Child, Roster, person_of
+from services.simulation.day.roster import GUARDIAN_OFFSET, Adult, Child, Roster
 from services.simulation.day.spots import Spots, spot_of
 from services.simulation.day.track import Spot
+from services.simulation.people import person_of
 from services.simulation.world import Activity
 
 NAP_ROUND_S = 840.0
@@ -112,7 +113,9 @@ class Planner:
 
     def _arrive(self, child: Child, comes_s: float, until_s: float) -> None:
         number = child.person.number
-        guardian = Agenda(person_of(number + GUARDIAN_OFFSET, "adult", self.seed), max(0.8, child.speed_m_s + 0.05))
+        guardian = Agenda(
+            person_of(number + GUARDIAN_OFFSET, "adult", self.seed, staff=False), max(0.8, child.speed_m_s + 0.05)
+        )
         self._add(number + GUARDIAN_OFFSET, guardian)
         agenda = self._add(number, Agenda(child.person, child.speed_m_s))
         check = self._place("check", self.entrance)

@@ -1,19 +1,20 @@
 """Who belongs to the nursery: classes of children, the people who care for them, the guardians who bring and fetch them.
 
 Numbers are identities of the whole simulation: 1-9 staff, 11-49 children, 101-149 their guardians (a child's number + 90),
-61-79 visiting children, 91-99 strangers.
+91-99 strangers, 201-299 visiting children, 301- the adults who come with them.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from services.contracts.errors import Rejected
 from services.simulation.building import Building
-from services.simulation.world import Person, Role
+from services.simulation.people import person_of
+from services.simulation.world import Person
 
 #: 乳儿班 6-12 months, 托小班 12-24, 托大班 24-36 (托育机构设置标准 19-20).
 ClassKind = Literal["infant", "toddler", "older"]
@@ -25,7 +26,7 @@ CAPACITY: dict[ClassKind, int] = {"infant": 10, "toddler": 15, "older": 20}
 CLASS_TITLE: dict[ClassKind, str] = {"infant": "乳儿班", "toddler": "托小班", "older": "托大班"}
 
 GUARDIAN_OFFSET = 90
-FIRST_CHILD, FIRST_VISITOR, FIRST_STRANGER = 11, 61, 91
+FIRST_CHILD, FIRST_STRANGER, FIRST_VISITOR, FIRST_GUEST_ADULT = 11, 91, 201, 301
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _class(kind: ClassKind, room: str, count: int, seed: int, first: int, chance
     found = []
     for index in range(count):
         height_m = round(chance.uniform(*tall), 3)
-        person = replace(person_of(first + index, "child", seed), height_m=height_m)
+        person = person_of(first + index, "child", seed, height_m=height_m)
         walks = kind != "infant" or chance.random() < 0.34
         found.append(Child(person, kind, room, chance.uniform(*brisk), walks, naps=True))
     return found
@@ -114,10 +115,3 @@ def _with_nappers(children: Sequence[Child], building: Building) -> tuple[Child,
         Child(child.person, child.class_kind, child.room, child.speed_m_s, child.walks, child.person.number in sleepers)
         for child in children
     )
-
-
-def person_of(number: int, role: Role, seed: int) -> Person:
-    """Somebody by number: the same for the same seed."""
-    chance = random.Random(f"person/{role}/{number}/{seed}")  # noqa: S311  a drawing, not a secret
-    height_m = chance.uniform(1.55, 1.76) if role == "adult" else chance.uniform(0.75, 1.15)
-    return Person(number, f"{role}-{number}", role, round(height_m, 3), round(chance.uniform(0.9, 1.12), 3))

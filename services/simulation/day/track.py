@@ -62,6 +62,7 @@ class Moment:
     activity: Activity
     doing_s: float
     before: Activity
+    before_s: float
 
 
 class Track:
@@ -96,6 +97,7 @@ class Track:
             self.stride[i] + walked * share,
             walked / span if span > 0 and 0.0 < share < 1.0 else 0.0,
             self.acts[a], max(0.0, t_s - self.act_s[a]), self.acts[max(0, a - 1)],
+            self.act_s[a] - self.act_s[a - 1] if a else 60.0,
         )  # fmt: skip
 
     def carrier_at(self, t_s: float) -> int | None:
