@@ -181,9 +181,12 @@ class CameraWorker:
                 self._engine.gate = self._gate()
                 await self._announce(self._engine.reconfigure(self._camera))
         await self._take_up()
-        now_ns = self._around.clock.now_ns
-        while not self._leaving and (chunks := self._backlog.take_some(now_ns(), _CHUNKS_A_TURN)):
-            self._heard_ns = self._around.clock.monotonic_ns()
+        clock = self._around.clock
+        while not self._leaving:
+            chunks = self._backlog.take_some(clock.now_ns(), clock.monotonic_ns(), _CHUNKS_A_TURN)
+            if not chunks:
+                break
+            self._heard_ns = clock.monotonic_ns()
             await self._analyse(chunks)
             if self._book.crowded:
                 await self.say_watched()

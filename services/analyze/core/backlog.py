@@ -52,9 +52,15 @@ class Backlog:
         if len(self._waiting) > self.limit_chunks or self._bytes > self.limit_bytes:
             self._jump("overflow", emptying=True)
 
-    def take(self, now_ns: int) -> Chunk | None:
-        """The next chunk to decode. When the oldest is late, everything before the newest sync chunk is let go."""
-        if self._waiting and now_ns - self._waiting[0].chunk.facts.end_ns > self.late_ns:
+    def take(self, now_ns: int, monotonic_ns: int | None = None) -> Chunk | None:
+        """The next chunk to decode. What is late is let go up to a sync chunk.
+
+        When we are the ones who are slow (the oldest has waited here for half of ``late_ns``), the newest goes first. When it
+        came late (a replay after a restart), what is in time is seen in order, so that tracks are rebuilt from it.
+        """
+        if self._waiting and self._late(self._waiting[0], now_ns):
+            self._jump("late", emptying=False, in_time_ns=now_ns)
+        if monotonic_ns is not None and self.waited_ns(monotonic_ns) > self.late_ns // 2:
             self._jump("late", emptying=False)
         if not self._waiting:
             return None
@@ -62,11 +68,11 @@ class Backlog:
         self._bytes -= len(chunk.value)
         return chunk
 
-    def take_some(self, now_ns: int, limit: int) -> list[Chunk]:
+    def take_some(self, now_ns: int, monotonic_ns: int, limit: int) -> list[Chunk]:
         """Up to ``limit`` chunks of one run in order: what one turn decodes."""
         taken: list[Chunk] = []
         while len(taken) < limit and (not taken or self._goes_on(taken[0])):
-            chunk = self.take(now_ns)
+            chunk = self.take(now_ns, monotonic_ns)
             if chunk is None:
                 break
             taken.append(chunk)
@@ -79,8 +85,15 @@ class Backlog:
     def _goes_on(self, first: Chunk) -> bool:
         return bool(self._waiting) and self._waiting[0].chunk.run.run_id == first.run.run_id
 
-    def _jump(self, cause: SkipCause, *, emptying: bool) -> None:
-        newest = max((i for i, waiting in enumerate(self._waiting) if waiting.chunk.facts.sync), default=None)
+    def _late(self, waiting: Waiting, now_ns: int) -> bool:
+        return now_ns - waiting.chunk.facts.end_ns > self.late_ns
+
+    def _jump(self, cause: SkipCause, *, emptying: bool, in_time_ns: int | None = None) -> None:
+        """To the newest sync chunk, or to the first one that is in time."""
+        syncs = [i for i, waiting in enumerate(self._waiting) if waiting.chunk.facts.sync]
+        newest = syncs[-1] if syncs else None
+        if in_time_ns is not None:
+            newest = next((i for i in syncs if not self._late(self._waiting[i], in_time_ns)), newest)
         if newest:
             self._drop(newest, cause)
         elif emptying:

@@ -1,8 +1,8 @@
 """What to leave out when more is asked than this machine can do: one controller for all cameras of a service.
 
-Twice a second it is told what watching each camera costs (worker seconds, as measured), how busy the workers are and how long
-chunks wait. It divides the workers' time so that whoever needs least is served whole first and the others get equal parts (max-min fair in worker
-time), and picks for each camera the richest pace that its part pays for::
+Twice a second it is told what watching each camera costs (worker seconds, as measured), how busy the workers are and how
+long chunks wait. It divides the workers' time so that whoever needs least is served whole first and the others get equal parts
+(max-min fair in worker time), and picks for each camera the richest pace that its part pays for::
 
     frames      all of the asked rate, then 3/4, 1/2, 1/3, 1/5 of it, down to 1 frame per second: inference is most of the cost
     gops        every second, third GOP only, at that lowest rate
@@ -33,7 +33,7 @@ FLOOR_FRAMES_PER_S = 1.0
 _GOPS = (2, 3)
 _KEYFRAMES = (1, 2, 4, 8, 16, 32)
 #: Raising a pace needs this much more room than the pace costs.
-_SPARE = 1.15
+_SPARE = 1.05
 _SHRINK, _GROW, _GROW_IDLE = 0.8, 1.04, 1.3
 _LEAST_HEADROOM = 0.05
 
@@ -81,12 +81,14 @@ def step(state: Shedding, load: Load) -> tuple[Shedding, dict[str, Pace]]:
     """Decide every camera's pace anew."""
     headroom = _headroom(state, load)
     ladders = {camera.camera_id: ladder(camera) for camera in load.cameras}
-    calm = load.busy < _BUSY and load.waited_s <= state.target_wait_s and not state.rungs
+    calm = load.busy < _BUSY and load.waited_s <= state.target_wait_s
     parts = _divide(load, PLANNED * load.workers * headroom)
     tried = _tried(state, load)
     rungs: dict[str, int] = {}
     for camera in load.cameras:
-        wanted = 0 if calm else _rung(camera, ladders[camera.camera_id], parts[camera.camera_id])
+        wanted = _rung(camera, ladders[camera.camera_id], parts[camera.camera_id])
+        if calm:  # whatever the estimates say, nothing more need be left out now
+            wanted = min(wanted, state.rungs.get(camera.camera_id, 0))
         rung = _damped(camera, ladders[camera.camera_id], state, parts, wanted)
         rungs[camera.camera_id] = min(rung, max(0, tried.get(camera.camera_id, rung)))
     paces = {camera_id: ladders[camera_id][rung] for camera_id, rung in rungs.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.analyze.core.backlog import Backlog
 from services.contracts.media_record import Chunk, ChunkFacts, RunFacts
 from services.contracts.time import NS_PER_S
@@ -69,3 +71,35 @@ def test_clearing_counts() -> None:
     backlog = filled(6)
     backlog.clear()
     assert (len(backlog), backlog.skipped_chunks, backlog.bytes_waiting) == (0, 6, 0)
+
+
+def test_a_replay_keeps_what_is_in_time_in_order() -> None:
+    """After a restart the last seconds come at once: late by their stamps, but we were not slow."""
+    backlog = filled(40)  # 20 s of footage; late_ns is 10 s
+    first = backlog.take(now_ns=21 * NS_PER_S, monotonic_ns=0)
+    assert first is not None and first.facts.seq == 25  # the first sync chunk that ended after second 11
+    assert backlog.skipped_chunks == 25
+
+
+def test_when_we_are_slow_the_newest_goes_first() -> None:
+    backlog = filled(40)
+    first = backlog.take(now_ns=21 * NS_PER_S, monotonic_ns=6 * NS_PER_S)  # waited here for more than half of late_ns
+    assert first is not None and first.facts.seq == 35
+
+
+def test_what_is_let_go_is_told_with_its_cause() -> None:
+    told: list[tuple[int, str]] = []
+    backlog = Backlog(10 * NS_PER_S, on_dropped=lambda chunk, cause: told.append((chunk.facts.seq, cause)))
+    for seq in range(7):
+        backlog.add(chunk(seq))
+    backlog.take(60 * NS_PER_S)
+    backlog.clear()
+    assert told == [*((seq, "late") for seq in range(5)), (6, "handed_over")]
+
+
+def test_a_turn_takes_chunks_of_one_run_only() -> None:
+    backlog = filled(2)
+    other = replace(chunk(5), run=replace(RUN, run_id="f" * 28))
+    backlog.add(other)
+    assert [c.facts.seq for c in backlog.take_some(0, 0, 4)] == [0, 1]
+    assert backlog.take_some(0, 0, 4) == [other]
