@@ -65,6 +65,20 @@ class TrackingCase:
             yield frame, round(frame / self.frames_per_s * NS_PER_S), found
 
 
+def at_rate(case: TrackingCase, frames_per_s: float) -> TrackingCase:
+    """The sequence as a camera sees it that is analysed at about this rate: every so-manieth frame, renumbered."""
+    step = max(1, round(case.frames_per_s / frames_per_s))
+
+    def thinned(boxes: TrackedBoxes) -> TrackedBoxes:
+        kept = (boxes.frames - 1) % step == 0
+        return TrackedBoxes(
+            (boxes.frames[kept] - 1) // step + 1, boxes.ids[kept], boxes.corners[kept], boxes.scores[kept]
+        )
+
+    rate, count = case.frames_per_s / step, (case.frame_count - 1) // step + 1
+    return TrackingCase(f"{case.name} at {rate:.1f} fps", thinned(case.truth), thinned(case.detections), rate, count)
+
+
 def read_rows(path: Path) -> Floats:
     return np.loadtxt(path, delimiter=",", ndmin=2)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.mot.boxes import SHARED, TrackedBoxes, TrackingCase, read_truth
 from services.analyze.core.detection import Detections, suppress
 
-_MODEL = SHARED / "models" / "det_light_person_192.onnx"
+MODEL = SHARED / "models" / "det_light_person_192.onnx"
 _SIDE, _NMS_IOU = 192, 0.45
 LIGHT_PERSON_SCORE = 0.3
 
@@ -33,7 +33,7 @@ def detected_case(name: str = "TUD-Campus", *, least_score: float = LIGHT_PERSON
 def _detect(clip: Path, least_score: float) -> TrackedBoxes:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(_MODEL), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
     rows = [np.zeros((0, 7))]
     with av.open(str(clip)) as container:
         for number, frame in enumerate(container.decode(video=0), start=1):

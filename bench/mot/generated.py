@@ -34,6 +34,19 @@ def generated_case(frames_per_s: float, *, people: int = 10, seconds: float = 20
     return TrackingCase(name, truth_boxes, detections, frames_per_s, len(times))
 
 
+def apart_case(people: int, *, seconds: float = 60.0, frames_per_s: float = 5.0) -> TrackingCase:
+    """So many people who sway beside each other, each seen in 96 frames of 100, sure or less so: for the cost of a frame."""
+    random = np.random.default_rng(people)
+    rows = []
+    for number in range(int(seconds * frames_per_s)):
+        t = number / frames_per_s
+        for person in np.flatnonzero(random.random(people) < 0.96):
+            x, y = 110.0 * (person % 10) + 30 * np.sin(t + person), 200.0 * (person // 10) + 10 * np.cos(t + person)
+            rows.append([number + 1, person, x, y, 50.0, 120.0, random.uniform(0.2, 0.95)])
+    boxes = TrackedBoxes.of_rows(np.array(rows))
+    return TrackingCase(f"{people} people", boxes, boxes, frames_per_s, int(seconds * frames_per_s))
+
+
 def _walk(random: np.random.Generator, times: Floats, seconds: float) -> Floats:
     """Corners (n, 4) of somebody who goes to a new place every few seconds; feet lower in the picture are nearer."""
     turns = np.arange(0.0, seconds + 8.0, 4.0) + random.uniform(-1.5, 1.5)

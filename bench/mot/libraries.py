@@ -1,7 +1,8 @@
 """What the libraries say of the same boxes: ``trackers``' trackers run on them, TrackEval and motmetrics score them.
 
 Runs by itself on the side environment's Python (``bench/environment.py``) and imports nothing of ours: these libraries bring an
-OpenCV that would take the place of the product's. One JSON object in (standard input), one out (standard output).
+OpenCV that would take the place of the product's. A JSON list of tasks in (standard input), a list of answers out (standard
+output).
 
 ``{"track": {"tracker": name, "frames_per_s": f, "frames": [[[x1, y1, x2, y2, score], ...], ...]}}`` -> ``{"tracks": rows}``
 ``{"time": {"tracker": name, "frames_per_s": f, "frames": as above}}`` -> ``{"cpu_s": least of three runs, divided by frames}``
@@ -119,9 +120,8 @@ def versions(_: object) -> dict[str, str]:
 
 def main() -> int:
     warnings.simplefilter("ignore")
-    ((verb, task),) = json.load(sys.stdin).items()
-    answer = {"track": track, "time": cpu_time, "score": score, "versions": versions}[verb](task)
-    json.dump(answer, sys.stdout)
+    verbs = {"track": track, "time": cpu_time, "score": score, "versions": versions}
+    json.dump([verbs[verb](content) for task in json.load(sys.stdin) for verb, content in task.items()], sys.stdout)
     return 0
 
 

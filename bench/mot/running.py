@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,13 @@ def run_sort(case: TrackingCase) -> TrackedBoxes:
     return of_corners(told)
 
 
-def run_library(python: Path, case: TrackingCase, tracker: str) -> TrackedBoxes:
-    """A tracker of the package ``trackers`` with its defaults at the sequence's rate; tracks without an id are not told."""
-    task = {"tracker": tracker, "frames_per_s": case.frames_per_s, "frames": detections_of(case)}
-    return of_corners(ask(python, {"track": task})["tracks"])
+def run_library(python: Path, cases: Sequence[TrackingCase], tracker: str) -> list[TrackedBoxes]:
+    """A tracker of the package ``trackers`` with its defaults at each sequence's rate; tracks without an id are not told."""
+    tasks = [
+        {"track": {"tracker": tracker, "frames_per_s": case.frames_per_s, "frames": detections_of(case)}}
+        for case in cases
+    ]
+    return [of_corners(answer["tracks"]) for answer in ask(python, *tasks)]
 
 
 def detections_of(case: TrackingCase) -> list[list[list[float]]]:
@@ -56,18 +59,19 @@ def library_scores(python: Path, truth: TrackedBoxes, tracks: TrackedBoxes) -> M
         name: np.column_stack([t.frames, t.ids, t.corners]).tolist()
         for name, t in (("truth", truth), ("tracks", tracks))
     }
-    answer: Mapping[str, Mapping[str, float]] = ask(python, {"score": rows})
+    answer: Mapping[str, Mapping[str, float]] = ask(python, {"score": rows})[0]
     return answer
 
 
-def ask(python: Path, task: Mapping[str, Any]) -> Any:
-    """Give ``libraries.py`` a task on the side environment's Python; ``RuntimeError`` with its last words when it fails."""
+def ask(python: Path, *tasks: Mapping[str, Any]) -> list[Any]:
+    """Give ``libraries.py`` tasks on the side environment's Python; ``RuntimeError`` with its last words when it fails."""
     outcome = subprocess.run(
-        [python, libraries.__file__], input=json.dumps(task), capture_output=True, text=True, check=False
+        [python, libraries.__file__], input=json.dumps(tasks), capture_output=True, text=True, check=False
     )
     if outcome.returncode:
         raise RuntimeError(f"the libraries failed: {outcome.stderr.strip()[-600:]}")
-    return json.loads(outcome.stdout)
+    answers: list[Any] = json.loads(outcome.stdout)
+    return answers
 
 
 def of_corners(told: list[Any]) -> TrackedBoxes:
