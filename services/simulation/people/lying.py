@@ -124,7 +124,7 @@ def sleep(now: Moment) -> Rig:
         rig.bend += 0.006 * now.breath()
         for side, leg, arm in zip((1, -1), rig.legs, rig.arms, strict=True):
             _leg_along(leg, body, side, 0.0)
-            _arm_along(arm, body, side, (0.55 if body.child and now.quirks[2] > 0.4 else -0.75), 0.3)
+            _arm_along(arm, body, side, (0.55 if body.child and now.quirks[2] > 0.4 else -0.75), -0.3)
         return rig
     return _on_side(now, side_faced(now.quirks))
 

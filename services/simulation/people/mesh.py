@@ -128,7 +128,7 @@ def _leg(person: Person, body: Body, side: int) -> dict[str, LimbMesh]:
             Ring(-0.93 * body.shin, ankle, ankle, lower),
             Ring(-1.03 * body.shin, 1.04 * ankle, 1.02 * ankle, shade(lower, 1.0 if bare else 0.78)),
         ],
-        _LEG, first=None,
+        _LEG, first=0.62 * knee,
     )  # fmt: skip
     return {"thigh": thigh, "shin": shin, "foot": _foot(person, body)}
 
@@ -174,7 +174,7 @@ def _arm(person: Person, body: Body, side: int) -> dict[str, LimbMesh]:
             Ring(-0.90 * body.forearm, 1.08 * wrist, wrist, shade(sleeve, 1.0 if person.short_sleeves else 0.80)),
             Ring(-1.02 * body.forearm, wrist, 0.92 * wrist, skin),
         ],
-        _ARM, first=None, last=None,
+        _ARM, first=0.55 * elbow, last=None,
     )  # fmt: skip
     return {"upper_arm": upper, "forearm": fore, "hand": _hand(person, body, wrist, side)}
 
@@ -213,8 +213,7 @@ def _skirt(person: Person, body: Body) -> LimbMesh:
         [
             Ring(0.9 * body.waist_up, 0.88 * deep, 0.92 * wide, cloth),
             Ring(0.0, 1.06 * deep, 1.08 * wide, cloth, back=1.20 * deep),
-            Ring(-0.95 * far, 1.42 * deep, 1.44 * wide, shade(cloth, 1.05)),
-            Ring(-far, 1.44 * deep, 1.46 * wide, shade(cloth, 0.75)),
+            Ring(-far, 1.42 * deep, 1.44 * wide, shade(cloth, 0.90)),
         ],
         _TRUNK, first=None, last=None,
     )  # fmt: skip
@@ -244,7 +243,7 @@ def _blanket(person: Person, body: Body) -> LimbMesh:
     cloth: Rgb = (soft[0], soft[1], soft[2])
     edge = shade(cloth, 1.18)
     feet, hem, y = -0.56 * height, 0.20 * height, -0.05 * height * side_faced(quirks_of(person)) * aside
-    toes = max(0.78 * over, 0.95 * body.foot)
+    toes = max(0.85 * over, 1.12 * body.foot)
     rings = [
         Ring(feet, 0.55 * toes, 0.80 * wide, shade(cloth, 0.92), back=0.0, power=2.8),
         Ring(feet + 0.05 * height, toes, 0.90 * wide, cloth, back=0.0, power=2.5),

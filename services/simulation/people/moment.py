@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from services.simulation.people.body import Body, body_of
+from services.simulation.people.body import Body
 from services.simulation.world import Person
 
 _TURN = 2 * math.pi
@@ -48,17 +48,14 @@ class Moment:
 @lru_cache(maxsize=512)
 def quirks_of(person: Person) -> tuple[float, float, float]:
     """Three numbers in 0..1 from the person's number."""
-    mixed = (person.number * 2654435761 + 40503) & 0xFFFFFFFF
     parts = []
-    for _ in range(3):
-        mixed = (mixed * 1664525 + 1013904223) & 0xFFFFFFFF
-        parts.append((mixed >> 8) / 0xFFFFFF)
+    for channel in range(3):
+        # The finalizer of splitmix32: neighbouring numbers must not behave alike.
+        mixed = (person.number * 3 + channel + 1) * 0x9E3779B9 & 0xFFFFFFFF
+        mixed = (mixed ^ mixed >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+        mixed = (mixed ^ mixed >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+        parts.append((mixed ^ mixed >> 16) / 0xFFFFFFFF)
     return parts[0], parts[1], parts[2]
-
-
-def moment(person: Person, for_s: float, **facts: float) -> Moment:
-    """A moment of a person, with defaults for what is not given."""
-    return Moment(body=body_of(person), for_s=for_s, quirks=quirks_of(person), **facts)  # type: ignore[arg-type]
 
 
 def smooth(x: float) -> float:

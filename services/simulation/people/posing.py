@@ -20,7 +20,6 @@ _POSTURES: Mapping[Activity, Callable[[Moment], Rig]] = {
     "reach": postures.reach, "lie": lying.lie, "sleep": lying.sleep, "climb": postures.climb, "fall": lying.fall,
     "fallen": lying.fallen, "carry": postures.carry, "carried": postures.carried, "wave": postures.wave,
 }  # fmt: skip
-_GAITS = frozenset({"walk", "run", "carry"})
 _RAISED = frozenset({"sit", "sleep", "lie"})
 _FLAT = frozenset({"lie", "sleep", "fallen"})
 _LOW = frozenset({"sit_floor", "play_floor", "crawl", "squat"})
@@ -30,7 +29,7 @@ _BETWEEN: Activity = "squat"
 _COT_M = 0.25
 #: Below this ``at`` of somebody who sits is taken for the floor beside a chair of the right height.
 _SEAT_AT_LEAST_M = 0.10
-#: A gait is full from this speed on; slower ones fade to standing, so that a start has no leap.
+#: Who carries walks from this speed on, and fades to standing below.
 _FULL_GAIT_M_S = 0.12
 _CARRIER = Person(number=0, name="", role="adult", height_m=1.62)
 
@@ -123,7 +122,7 @@ def _row(state: PersonState, activity: Activity, for_s: float, other: Body | Non
     elif activity == "climb":
         floor_m, up_m = -height_m, height_m
     moving = 1.0
-    if activity in _GAITS and activity == state.activity:
+    if activity == state.activity == "carry":
         moving = smooth(state.speed_m_s / _FULL_GAIT_M_S)
     now = Moment(body, for_s, state.stride_m, moving, floor_m, quirks_of(person), other or body_of(_CARRIER), up_m)
     row = np.array(_POSTURES[activity](now).row())

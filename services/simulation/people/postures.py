@@ -235,10 +235,12 @@ def _on_heels(now: Moment) -> Rig:
     rig.z = body.seat + 0.075 * body.height
     rig.x = -0.05 * body.height
     rig.pitch, rig.bend = 0.18, 0.15 + 0.015 * now.breath()
+    # The thighs slope down to knees on the floor, and the shins lie back from there.
+    knee = 0.040 * body.height
+    knee_x = rig.x + math.sqrt(body.thigh**2 - (rig.z - knee) ** 2)
     for side, leg in zip((1, -1), rig.legs, strict=True):
-        leg.x = rig.x - 0.11 * body.height + 0.02 * body.height
-        leg.y, leg.z = side * (body.hip_half + 0.012 * body.height), 0.040 * body.height
-        leg.knee_x, leg.knee_y, leg.knee_z = 1.0, 0.25 * side, -0.3
+        leg.x, leg.y, leg.z = knee_x - 0.99 * body.shin, side * (body.hip_half + 0.012 * body.height), knee
+        leg.knee_x, leg.knee_y, leg.knee_z = 1.0, 0.12 * side, -0.3
         leg.pitch, leg.yaw = 2.80, 0.15 * side
     return rig
 
@@ -260,7 +262,7 @@ def climb(now: Moment) -> Rig:
         leg.knee_y, leg.yaw = 0.5 * side, 0.25 * side
     for side, arm, shift in ((1, rig.left_arm, 0.5), (-1, rig.right_arm, 0.0)):
         up, out = _rung((phase + shift) % 1.0)
-        arm.ground, arm.x = 1.0, (0.17 - 0.05 * out) * height
+        arm.ground, arm.x = 1.0, (0.21 - 0.05 * out) * height
         arm.y = side * (body.shoulder_half + 0.02 * height)
         arm.z = body.hip + 0.20 * height + rung * (up - 0.7)
         arm.elbow_u, arm.elbow_v, arm.elbow_w = -0.4, 0.8 * side, -0.9

@@ -103,8 +103,9 @@ def test_toddlers_walk_wide_with_short_steps_and_raised_arms() -> None:
     assert 0.27 <= small.cycle / 2 <= 0.33 and 0.36 <= grown.cycle / 2 <= 0.42
 
 
-def test_who_stops_walking_stands() -> None:
+def test_who_carries_and_stops_stands_on_both_feet() -> None:
     way = 3.3
-    stopped = PersonState(ADULT, (way, 0.0, 0.0), 0.0, "walk", 20.0, speed_m_s=0.0, stride_m=way)
-    standing = PersonState(ADULT, (way, 0.0, 0.0), 0.0, "stand", 20.0, stride_m=way)
-    assert np.allclose(list(joints(stopped).values()), list(joints(standing).values()))
+    stopped = joints(PersonState(ADULT, (way, 0.0, 0.0), 0.0, "carry", 20.0, speed_m_s=0.0, stride_m=way))
+    assert stopped["left_ankle"][0] == pytest.approx(stopped["right_ankle"][0], abs=0.02)
+    walking_on = joints(PersonState(ADULT, (way, 0.0, 0.0), 0.0, "carry", 20.0, speed_m_s=0.9, stride_m=way))
+    assert abs(walking_on["left_ankle"][0] - walking_on["right_ankle"][0]) > 0.1
