@@ -30,7 +30,7 @@ from services.contracts.media_record import Chunk, RunStart
 from services.media.cmaf_reader import InitFacts, parse_chunk, parse_init
 from tests.integration.analyze.streams import chunks, muxed, run_start
 
-#: A gate that measures motion and opens for every frame: what people who are always there cost.
+#: A gate that is held open, as it is while somebody is followed: every frame is analysed.
 ALWAYS_OPEN = GatePolicy(look_every_s=0.0)
 #: Of the muxed clips.
 TIMESCALE = 90_000
@@ -205,4 +205,4 @@ class _TimedTracker:
 class _TimedGate:
     def __init__(self, gate: MotionGate, watch: Stopwatch) -> None:
         self.wants = watch.around("motion", gate.wants)
-        self.hold, self.forget = gate.hold, gate.forget
+        self.held_open, self.hold, self.forget = gate.held_open, gate.hold, gate.forget

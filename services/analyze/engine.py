@@ -244,7 +244,7 @@ class CameraEngine:
             yield from self._judgements(name, commands, picture.frame)
 
     def _is_still(self, picture: Picture, detector: Detector) -> bool:
-        if self.gate is None:
+        if self.gate is None or self.gate.held_open(picture.frame_ns):
             return False
         return not self.gate.wants(blocks_of(detector.glance(picture.frame)), picture.frame_ns)
 

@@ -30,9 +30,9 @@ Levels = NDArray[np.uint8] | Blocks
 class GatePolicy:
     """When to look. Levels are of luma, 0-255.
 
-    ``look_every_s``: at the latest after this long. ``after_motion_s``, ``after_person_s``: how long to look at every frame after
-    anything moved, or after somebody was there. ``least_blocks`` must have changed by more than ``least_change`` and than noise
-    makes likely, and never need more than ``most_change``.
+    ``look_every_s``: at the latest after this long (0: at every frame). ``after_motion_s``, ``after_person_s``: how long to look
+    at every frame after anything moved, or after somebody was there. ``least_blocks`` must have changed by more than
+    ``least_change`` and than noise makes likely, and never need more than ``most_change``.
     """
 
     look_every_s: float = 5.0
@@ -54,8 +54,8 @@ _NOISE_RATE, _OWN_NOISE_RATE = 0.1, 0.02
 
 @dataclass(slots=True)
 class MotionGate:
-    """One camera's gate. ``wants`` is asked once for every frame that would be analysed, in order of time; then ``hold`` is told
-    when somebody is there."""
+    """One camera's gate, asked once for every frame that would be analysed, in order of time: first ``held_open``, which needs no
+    picture, then ``wants``. ``hold`` is told when somebody is there."""
 
     policy: GatePolicy = field(default_factory=GatePolicy)
     _reference: Blocks | None = None
@@ -63,47 +63,49 @@ class MotionGate:
     _own_noise: Blocks | None = None
     _noise: float = 0.5
     _looked_ns: int = 0
-    _open_until_ns: int = 0
+    _moving_until_ns: int = 0
+    _person_until_ns: int = 0
+
+    def held_open(self, frame_ns: int) -> bool:
+        """Whether to look at this frame whatever it shows, because somebody was there just now (or every frame is asked for)."""
+        held = self._looked_ns <= frame_ns < self._person_until_ns or self.policy.look_every_s == 0
+        if held:
+            self._looked_ns = frame_ns
+            self._reference = self._before = None  # not known without the picture: the first frame after is looked at
+        return held
 
     def wants(self, levels: Levels, frame_ns: int) -> bool:
         """Whether to look at this frame, captured at ``frame_ns``. ``levels`` (rows, columns) is copied."""
         blocks = levels.astype(np.float32)
         reference, before = self._reference, self._before
         self._before = blocks
-        if reference is None or before is None or reference.shape != blocks.shape or frame_ns < self._looked_ns:
-            self._begin(blocks)
+        if self._own_noise is None or self._own_noise.shape != blocks.shape:
+            self._own_noise, reference = np.zeros(blocks.shape, np.float32), None
+        if reference is None or before is None or frame_ns < self._looked_ns:
             return self._look(blocks, frame_ns)
-        moved = self._moved(blocks, reference, before)
-        if moved:
-            self._stay_open(frame_ns, self.policy.after_motion_s)
+        if self._moved(blocks, reference, before, self._own_noise):
+            self._moving_until_ns = frame_ns + round(self.policy.after_motion_s * NS_PER_S)
+            return self._look(blocks, frame_ns)
         late = frame_ns - self._looked_ns >= self.policy.look_every_s * NS_PER_S
-        if moved or late or frame_ns < self._open_until_ns:
+        if late or frame_ns < max(self._moving_until_ns, self._person_until_ns):
             return self._look(blocks, frame_ns)
         return False
 
     def hold(self, frame_ns: int) -> None:
         """Somebody is there (a track, an open incident): stay open for a while from here."""
-        self._stay_open(frame_ns, self.policy.after_person_s)
+        self._person_until_ns = frame_ns + round(self.policy.after_person_s * NS_PER_S)
 
     def forget(self) -> None:
         """The stream was interrupted: the next frame is looked at."""
         self._reference = self._before = None
-        self._open_until_ns = 0
-
-    def _stay_open(self, frame_ns: int, seconds: float) -> None:
-        self._open_until_ns = max(self._open_until_ns, frame_ns + round(seconds * NS_PER_S))
-
-    def _begin(self, blocks: Blocks) -> None:
-        self._own_noise = np.zeros(blocks.shape, np.float32)
-        self._open_until_ns = 0
+        self._looked_ns = self._moving_until_ns = self._person_until_ns = 0
 
     def _look(self, blocks: Blocks, frame_ns: int) -> bool:
         self._reference, self._looked_ns = blocks, frame_ns
         return True
 
-    def _moved(self, blocks: Blocks, reference: Blocks, before: Blocks) -> bool:
-        policy, own = self.policy, self._own_noise
-        assert own is not None
+    def _moved(self, blocks: Blocks, reference: Blocks, before: Blocks, own: Blocks) -> bool:
+        policy = self.policy
         step = np.abs(blocks - before)
         usual = np.minimum(step[::2, ::2], _CLIP_TIMES * self._noise + 1)  # what moves must not count as noise
         self._noise += _NOISE_RATE * (float(usual.mean()) - self._noise)

@@ -94,8 +94,9 @@ def test_while_somebody_is_there_every_frame_is_looked_at() -> None:
     still = scene()
     for number in range(100):
         at_ns = START_NS + number * STEP_NS
-        assert gate.wants(still, at_ns)
+        assert gate.held_open(at_ns) or gate.wants(still, at_ns)
         gate.hold(at_ns)
+    assert gate.held_open(at_ns + STEP_NS), "and it costs no comparison"
 
 
 def test_the_gate_stays_open_for_a_while_after_somebody_was_there() -> None:
@@ -103,6 +104,25 @@ def test_the_gate_stays_open_for_a_while_after_somebody_was_there() -> None:
     looks(gate, iter([scene()]), 1)
     gate.hold(START_NS)
     assert looks(gate, (scene() for _ in range(20)), 20, first=1) == list(range(1, 10))
+
+
+def test_after_somebody_left_the_first_frame_is_looked_at_and_then_nothing_is_missed() -> None:
+    gate = MotionGate()
+    looks(gate, (scene() for _ in range(30)), 30)
+    left_ns = START_NS + 40 * STEP_NS
+    gate.hold(left_ns)
+    assert gate.held_open(left_ns + STEP_NS)
+    after_ns = left_ns + 3 * NS_PER_S
+    assert not gate.held_open(after_ns)
+    frame = scene().astype(np.uint8)
+    assert gate.wants(frame, after_ns)
+    assert not gate.wants(frame, after_ns + STEP_NS)
+    assert gate.wants(with_person(frame, 12, 20, contrast=18), after_ns + 2 * STEP_NS)
+
+
+def test_a_policy_of_every_frame_looks_at_every_frame() -> None:
+    gate = MotionGate(GatePolicy(look_every_s=0))
+    assert all(gate.held_open(START_NS + n * STEP_NS) for n in range(20))
 
 
 def test_a_screen_that_flickers_is_got_used_to_and_a_person_before_it_is_not() -> None:
