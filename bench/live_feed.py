@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from services.analyze.decoding import frames_in
 from services.backbone.assembly import close_backbone, open_backbone
 from services.backbone.ports import Outgoing
 from services.backbone.settings_file import load_settings
@@ -38,8 +39,15 @@ class Reel:
 
     @classmethod
     def of(cls, clip: Path) -> Reel:
-        records = muxed(clip)
+        return cls.from_records(muxed(clip))
+
+    @classmethod
+    def from_records(cls, records: Sequence[MediaRecord]) -> Reel:
         return cls(run_start(records), chunks(records))
+
+    @staticmethod
+    def frames_of(record: MediaRecord) -> int:
+        return frames_in(record) if isinstance(record, Chunk) else 0
 
     @property
     def seconds(self) -> float:

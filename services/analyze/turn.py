@@ -25,6 +25,10 @@ from services.contracts.time import NS_PER_S
 
 _log = structlog.get_logger(__name__)
 
+#: Defects whose trace was logged. A trace at every chunk would itself be an overload.
+_TRACED: set[str] = set()
+_MOST_TRACES = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -105,4 +109,8 @@ def _report(error: Exception, chunk: Chunk) -> None:
         _log.error("camera cannot be analysed now", camera=chunk.run.camera_id, error=str(error))
         return
     metrics.ANALYSIS_DEFECTS.inc()
-    _log.error("analysis of a chunk failed; this is a defect", camera=chunk.run.camera_id, exc_info=error)
+    kind = f"{type(error).__name__}: {error}"[:200]
+    trace = error if kind not in _TRACED and len(_TRACED) < _MOST_TRACES else None
+    if trace is not None:
+        _TRACED.add(kind)
+    _log.error("analysis of a chunk failed; this is a defect", camera=chunk.run.camera_id, why=kind, exc_info=trace)

@@ -19,7 +19,7 @@ Pure: time and measurements arrive in ``Load``. Newest-first and bounded memory 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.analyze.core.sampling import Pace
 
@@ -79,6 +79,7 @@ class Shedding:
 
 def step(state: Shedding, load: Load) -> tuple[Shedding, dict[str, Pace]]:
     """Decide every camera's pace anew."""
+    load = _assumed(load)
     headroom = _headroom(state, load)
     ladders = {camera.camera_id: ladder(camera) for camera in load.cameras}
     calm = load.busy < _BUSY and load.waited_s <= state.target_wait_s
@@ -108,6 +109,22 @@ def ladder(camera: CameraLoad) -> list[Pace]:
         paces.append(Pace("keyframes", rate, every, rate / every))
     costs = [camera.cost(pace) for pace in paces]
     return [pace for i, pace in enumerate(paces) if i == 0 or costs[i] < min(costs[:i])]
+
+
+def _assumed(load: Load) -> Load:
+    """A camera of which nothing is measured yet is taken to cost what the others cost in the mean, so that it counts at once."""
+    decoded = [camera.decode_s_per_s for camera in load.cameras if camera.decode_s_per_s]
+    looked = [camera.look_s for camera in load.cameras if camera.look_s]
+    if not decoded or not looked:
+        return load
+    decode_s, look_s = sum(decoded) / len(decoded), sum(looked) / len(looked)
+    return replace(load, cameras=[
+        replace(
+            camera, decode_s_per_s=camera.decode_s_per_s or decode_s, look_s=camera.look_s or look_s,
+            keyframe_s=camera.keyframe_s or decode_s * camera.gop_s / 7,
+        )
+        for camera in load.cameras
+    ])  # fmt: skip
 
 
 def _headroom(state: Shedding, load: Load) -> float:

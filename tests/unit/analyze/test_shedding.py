@@ -83,9 +83,16 @@ def test_costs_once_thought_too_high_are_tried_again_while_there_is_time_to_spar
     assert set(paces.values()) == {Pace.full(5.0)}
 
 
+def test_a_camera_not_measured_yet_counts_like_the_others() -> None:
+    """Sixty cameras begin at once; four were measured by the first step."""
+    cameras = [camera(f"c{n}") for n in range(4)] + [camera(f"n{n}", decode=0.0, look=0.0) for n in range(76)]
+    _, paces = step(Shedding(2.5), Load(2, 1.0, 0.5, cameras))
+    assert all(pace.mean_frames_per_s < 5.0 for pace in paces.values())
+
+
 loads = st.builds(
     lambda name, asked, decode, look: camera(f"c{name}", asked=asked, decode=decode, look=look),
-    st.integers(0, 10_000), st.floats(0.1, 30), st.floats(0, 0.5), st.floats(0, 0.2),
+    st.integers(0, 10_000), st.floats(0.1, 30), st.floats(0.001, 0.5), st.floats(0.001, 0.2),
 )  # fmt: skip
 
 
