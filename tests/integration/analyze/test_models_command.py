@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from services.analyze.installed import install, read_model
-from services.analyze.registry import load_registry
+from services.analyze.registry import ModelEntry, load_registry
 from services.box.command import main
 from services.contracts.errors import Corrupt, NotFound, Transient
+from tests.harness.onnx_graphs import blank, entry_for, fixed_model
 from tests.integration.analyze.streams import SHARED
 
 OFFICIAL = "models/det_yolox_nano_416.onnx"
@@ -50,13 +51,15 @@ def test_a_model_is_installed_from_a_file_and_verified(
     assert receipt["licence"] == "Apache-2.0" and receipt["assessment"] and receipt["sha256"] == rows[0]["sha256"]
     assert (data / "models" / "yolox-nano-416.onnx").read_bytes() == source.read_bytes()
     assert kanhu(capsys, "verify", "--data", data, "--json")[0] == 0
-    assert kanhu(capsys, "install", "yolox-nano-416", "--data", data, "--from", source)[0] == 0, "again is harmless"
+    again = kanhu(capsys, "install", "yolox-nano-416", "--data", data, "--from", source, "--as-published")
+    assert again[0] == 0, "again is harmless"
 
 
 def test_a_model_that_rots_is_found(
     data: Path, clip: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kanhu(capsys, "install", "yolox-nano-416", "--data", data, "--from", clip(OFFICIAL))
+    entry = load_registry()["yolox-nano-416"]
+    install(entry, data / "models", source=clip(OFFICIAL), now="now", as_published=True)
     path = data / "models" / "yolox-nano-416.onnx"
     body = bytearray(path.read_bytes())
     body[len(body) // 2] ^= 1
@@ -136,3 +139,48 @@ def test_a_download_that_fails_says_what_to_do(data: Path) -> None:
 
     with pytest.raises(Transient, match="--from FILE"):
         install(load_registry()["yolox-nano-416"], data / "models", source=None, now="now", fetch=fetch)
+
+
+def test_an_unknown_file_is_told_the_entry_it_needs_and_with_it_installs(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = entry_for("yolov8")
+    (tmp_path / "own.onnx").write_bytes(fixed_model(toy, blank(toy)).SerializeToString())
+    order = ["install", "own", "--data", data, "--from", tmp_path / "own.onnx", "--json"]
+    status, _, error = kanhu(capsys, *order)
+    assert status == 2 and "needs only an entry" in error and "decoder: yolov8" in error
+    template = error[error.index("models:") :]
+    (data / "models").mkdir()
+    own = data / "models" / "registry.yaml"
+    own.write_text(template)
+    status, _, error = kanhu(capsys, *order)
+    assert status == 2 and "says nothing; write what it is" in error, "placeholders are no answers"
+    for placeholder, answer in (
+        ("<what it is>", "Ours"), ("<its licence>", "MIT"), ("<where it comes from>", "us"),
+        ("<id of your impact assessment>", "PIA-7"),
+    ):  # fmt: skip
+        template = template.replace(placeholder, answer)
+    own.write_text(template)
+    status, rows, error = kanhu(capsys, *order)
+    assert (status, error) == (0, "")
+    assert rows[0]["assessment"] == "PIA-7" and rows[0]["run_ms"] > 0 and rows[0]["task"] == "detect"
+
+
+def test_an_unknown_file_that_is_no_model_is_called_what_it_is(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    status, _, error = kanhu(capsys, "install", "own", "--data", data, "--from", tmp_path / "own.onnx")
+    assert status == 1 and "Git LFS pointer" in error
+
+
+def test_a_file_whose_trial_fails_is_not_installed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(_body: bytes, entry: ModelEntry) -> None:
+        raise Corrupt(f"{entry.name}: the trial run ended by signal 11")
+
+    monkeypatch.setattr("services.analyze.commands.try_model", crash)
+    status, _, error = kanhu(capsys, "install", "drawn-person", "--data", data)
+    assert status == 1 and "signal 11" in error
+    assert not (data / "models" / "drawn-person.onnx").exists()

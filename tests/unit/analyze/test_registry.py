@@ -113,3 +113,10 @@ def test_every_packaged_entry_is_assessed_and_described_in_the_reference() -> No
 def test_every_kind_of_model_is_one_the_registry_admits() -> None:
     words = set(ModelEntry.model_fields["decoder"].annotation.__args__)  # type: ignore[union-attr]
     assert words == set(ADAPTERS)
+
+
+def test_the_entry_in_the_administrators_guide_is_a_good_one(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guide" / "administrator.md").read_text(encoding="utf-8")
+    example = guide.split("An entry looks like this:")[1].split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "registry.yaml").write_text(example.replace("64 hexadecimal digits", "a" * 64), encoding="utf-8")
+    assert load_registry(tmp_path)["our-detector"].kinds == {0: Kind.ADULT, 1: Kind.CHILD}

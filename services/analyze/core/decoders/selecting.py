@@ -56,17 +56,18 @@ def detections(
         return nothing()
     if not np.isfinite(boxes).all():
         raise Corrupt("the model gave a box that is not a number; its weights or its input are broken")
-    boxes = np.asarray(boxes, np.float32)
+    boxes = boxes.astype(np.float32, copy=False)
     if nms:
         apart = boxes
         if (
-            not head.together
-        ):  # boxes of different classes must not suppress each other: shift each class to a place of its own
+            not head.together and len(head.classes) > 1
+        ):  # boxes of different classes must not suppress each other: set them apart
             apart = boxes + (numbers * np.float32(4 * max(head.width, head.height)))[:, None].astype(np.float32)
         kept = suppress(apart, scores, head.iou)
     else:
         kept = np.argsort(-scores, kind="stable")
-    return Detections(boxes[kept], np.clip(scores[kept], 0, 1).astype(np.float32), numbers[kept])
+    best = np.minimum(scores[kept], 1).astype(np.float32, copy=False)
+    return Detections(boxes[kept], best, numbers[kept])
 
 
 def numbers_of(head: Head, which: NDArray[np.intp]) -> NDArray[np.int32]:
@@ -93,8 +94,11 @@ def rows(width: int, height: int, strides: Sequence[int]) -> int:
 def exp_boxes(raw: Vector, cells: Vector, strides: Vector) -> Vector:
     """YOLOX's boxes: centre = (xy + cell) * stride, size = exp(wh) * stride; as corners (m, 4)."""
     centre = (raw[:, :2] + cells) * strides
-    half = np.exp(np.clip(raw[:, 2:4], -_MAX_LOG_SIZE, _MAX_LOG_SIZE)) * strides / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+    half = np.exp(np.minimum(raw[:, 2:4], _MAX_LOG_SIZE)) * (strides * np.float32(0.5))
+    boxes = np.empty((len(raw), 4), np.float32)
+    np.subtract(centre, half, out=boxes[:, :2])
+    np.add(centre, half, out=boxes[:, 2:])
+    return boxes
 
 
 def corners(raw: Vector) -> Vector:

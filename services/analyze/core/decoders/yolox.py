@@ -51,14 +51,17 @@ def decode(
             f"the model gave {output.shape}; YOLOX on {width}x{height} gives (1, {rows(width, height)}, 5 + classes)"
         )
     head = Head(width, height, classes=classes, score=score, iou=iou, together=together)
-    wanted = flat[:, [5 + number for number in classes]] * flat[:, 4:5]
-    scores, which = best_of(wanted)
+    if len(classes) == 1:  # views of two columns: half the time of picking columns out
+        scores, which = flat[:, 4] * flat[:, 5 + classes[0]], np.zeros(0, np.intp)
+    else:
+        scores, which = best_of(flat[:, [5 + number for number in classes]] * flat[:, 4:5])
     found = survivors(scores, score, TITLE)
     if not found.size:
         return nothing()
     cells, strides = grid(width, height, STRIDES)
     boxes = exp_boxes(flat[found, :4], cells[found], strides[found])
-    return detections(boxes, scores[found], numbers_of(head, which[found]), head)
+    numbers = numbers_of(head, which[found] if len(classes) > 1 else np.zeros(found.size, np.intp))
+    return detections(boxes, scores[found], numbers, head)
 
 
 def read(outputs: Sequence[Output], head: Head) -> Detections:
