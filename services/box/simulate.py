@@ -1,4 +1,4 @@
-"""``kanhu simulate render | truth``: a drawn room as a video file, and who is where in it as JSON lines."""
+"""``kanhu simulate render | truth``: a nursery's day, or a drawn room, as a video file and as the truth in JSON lines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from services.box import simulated_nursery
 from services.contracts.errors import Rejected
 from services.contracts.ids import check_name
 from services.simulation.drawn_room import FRAMES_PER_S, DrawnRoom
@@ -18,16 +19,20 @@ _BITS_PER_S = 500_000
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("simulate", help="render a drawn room, or print its ground truth")
+    parser = subparsers.add_parser("simulate", help="render a simulated nursery's day, or print its ground truth")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    render = actions.add_parser("render", help="write the room's pictures to an MP4 file (H.264)")
+    render = actions.add_parser("render", help="write a camera's pictures to an MP4 file (H.264)")
     render.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
     render.set_defaults(run=_render)
-    truth = actions.add_parser("truth", help="print who is where in each frame, and what the sensors say")
+    truth = actions.add_parser("truth", help="print boxes, whereabouts, readings and incidents, or score an analysis")
+    simulated_nursery.add_truth_options(truth)
     truth.add_argument("--json", action="store_true", help="one JSON object a line (always so)")
     truth.set_defaults(run=_truth)
     for action in (render, truth):
-        action.add_argument("--room", default="playroom", help="any name; one with 'nap' in it is a nap room")
+        simulated_nursery.add_options(action)
+        action.add_argument(
+            "--room", default="playroom", help="a drawn room: any name; one with 'nap' in it is a nap room"
+        )
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--seconds", type=float, default=60.0, metavar="S")
 
@@ -50,12 +55,16 @@ def truth_lines(room: DrawnRoom, seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def _truth(arguments: argparse.Namespace) -> int:
+    if simulated_nursery.is_meant(arguments) or arguments.score is not None or arguments.mot:
+        return simulated_nursery.tell_truth(arguments)
     for line in truth_lines(_room(arguments), arguments.seconds):
         sys.stdout.write(json.dumps(line) + "\n")
     return 0
 
 
 def _render(arguments: argparse.Namespace) -> int:
+    if simulated_nursery.is_meant(arguments):
+        return simulated_nursery.render(arguments)
     room = _room(arguments)
     import av
 

@@ -25,7 +25,8 @@ class Stay:
     """From ``start_s`` on: go to ``spot`` and do ``activity`` there until the next stay begins.
 
     ``carried_by`` ignores the spot: one goes wherever the carrier goes. ``enters`` begins in the street before ``exit_``,
-    ``leaves`` ends there (``direct``: wherever one is). ``direct`` goes straight to the spot, without looking for a way; ``here`` stays wherever one is.
+    ``leaves`` ends there (``direct``: wherever one is). ``direct`` goes straight to the spot, without looking for a way;
+    ``here`` stays wherever one is.
     """
 
     start_s: float

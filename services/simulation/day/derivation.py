@@ -99,8 +99,15 @@ def _ratio(day: NurseryDay, limits: Thresholds) -> Iterator[TrueIncident]:
     for room, kind in day.roster.class_of.items():
         children, adults = day.occupancy.count("child", room), day.occupancy.count("adult", room)
         for start, end in spans_of((children > RATIO[kind] * adults) & (adults > 0) & ~asleep, limits.ratio_s):
-            yield TrueIncident("I-02", start, end, start + limits.ratio_s, "S2",
-                               f"{int(children[int(start)])} children to {int(adults[int(start)])} adults in {room}", room)  # fmt: skip
+            yield TrueIncident(
+                "I-02",
+                start,
+                end,
+                start + limits.ratio_s,
+                "S2",
+                f"{int(children[int(start)])} children to {int(adults[int(start)])} adults in {room}",
+                room,
+            )
 
 
 def _capacity(day: NurseryDay, limits: Thresholds) -> Iterator[TrueIncident]:
@@ -207,8 +214,15 @@ def _head_counts(day: NurseryDay, limits: Thresholds) -> Iterator[TrueIncident]:
         missing[:first] = False
         missing[until:] = False
         for start, end in spans_of(missing, limits.count_s):
-            yield TrueIncident("I-09", start, end, start + limits.count_s, "S1",
-                               f"{int(out[int(start)])} of the class of {room} still in {where} after the move", room)  # fmt: skip
+            yield TrueIncident(
+                "I-09",
+                start,
+                end,
+                start + limits.count_s,
+                "S1",
+                f"{int(out[int(start)])} of the class of {room} still in {where} after the move",
+                room,
+            )
 
 
 def _held_doors(day: NurseryDay, limits: Thresholds) -> Iterator[TrueIncident]:
@@ -283,8 +297,16 @@ def _fridges(day: NurseryDay, limits: Thresholds) -> Iterator[TrueIncident]:
         for start, end in joined((start, end) for start, end, _ in spans):
             reached = min(at_s for first, last, at_s in spans if start <= first and last <= end)
             most = float(celsius[int(start) : max(int(start) + 1, int(end))].max())
-            yield TrueIncident("I-18", start, end, reached, "S2", f"the {piece.id} reaches {most:.1f} °C or stands open", piece.room,
-                               piece.id)  # fmt: skip
+            yield TrueIncident(
+                "I-18",
+                start,
+                end,
+                reached,
+                "S2",
+                f"the {piece.id} reaches {most:.1f} °C or stands open",
+                piece.room,
+                piece.id,
+            )
 
 
 def _fevers(day: NurseryDay, limits: Thresholds) -> Iterator[TrueIncident]:

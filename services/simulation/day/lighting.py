@@ -49,10 +49,7 @@ class Lighting:
         nap = self._timetable.phase("nap")
         asleep = nap is not None and nap.start_s + 240.0 <= t_s < nap.end_s - 240.0
         lamps = {room: 0.0 if not lit or (asleep and room in self._nap_rooms) else 1.0 for room in self._rooms}
-        for room, (start, end), level in self._effects.lamps:
-            if start <= t_s < end:
-                lamps[room] = level
-        return lamps
+        return lamps | {room: level for room, (start, end), level in self._effects.lamps if start <= t_s < end}
 
     def curtains_at(self, t_s: float) -> Mapping[str, float]:
         """How far each curtain is drawn: the nap room's at nap, all of them a little at night, moving in a draught."""

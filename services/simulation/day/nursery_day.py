@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from services.contracts.errors import Rejected
 from services.simulation.building import Building
-from services.simulation.day import look_alikes, scenes_house, scenes_people
+from services.simulation.day import look_alikes, look_alikes_house, scenes_house, scenes_people
 from services.simulation.day.agenda import tracks_of
 from services.simulation.day.calendar import DAY_S, Mode, Timetable, timetable_of, usual_mode
 from services.simulation.day.climate import Climate
@@ -36,7 +36,7 @@ from services.simulation.day.stage import Effects, Happening, Measurement, Stage
 from services.simulation.day.track import Moment, Track
 from services.simulation.world import CameraFault, Flame, Person, PersonState, World
 
-SCENE_MODULES = (scenes_people, scenes_house, look_alikes)  # importing them registers their scenes
+SCENE_MODULES = (scenes_people, scenes_house, look_alikes, look_alikes_house)  # importing them registers their scenes
 TIME_ZONE = "Asia/Shanghai"
 #: Two who pass each other step aside by so much, each to the right, from this distance on.
 _ASIDE_M, _NEAR_M = 0.2, 0.9

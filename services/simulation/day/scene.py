@@ -1,6 +1,6 @@
 """The register of scenes: what each is called, which incident it is or resembles, and why it happens.
 
-Belongs here: the register. Does not belong here: the scenes (``scenes_people``, ``scenes_care``, ``scenes_house``, ``look_alikes``).
+Belongs here: the register. Does not belong here: the scenes (``scenes_people``, ``scenes_house``, ``look_alikes``).
 """
 
 from __future__ import annotations

@@ -52,8 +52,16 @@ def late_round(stage: Stage, told: Episode, *, whole: bool) -> Happening:
         late_s = before_s + 60.0 + 860.0
         agenda.add(*(Stay(stay.start_s - missed_s + late_s, stay.spot, stay.activity) for stay in round_))
         rounds[index] = late_s
-    return Happening(told.what, "I-04", not whole, before_s + 60.0, after_s if whole else late_s, "the watcher dozes on the chair",
-                     stage.room_of_kind("nap"), persons=(watcher,))  # fmt: skip
+    return Happening(
+        told.what,
+        "I-04",
+        not whole,
+        before_s + 60.0,
+        after_s if whole else late_s,
+        "the watcher dozes on the chair",
+        stage.room_of_kind("nap"),
+        persons=(watcher,),
+    )
 
 
 @incident("I-19", "Fever at morning check")
@@ -278,8 +286,16 @@ def shift_clock(stage: Stage, told: Episode, offset_s: float) -> Happening:
     camera = stage.target(told, [one.id for one in stage.building.cameras], "camera")
     at_s = stage.any_time(told, lasts_s, 0.0, DAY_S, (f"clock {camera}",))
     stage.effects.clock_offsets.append((camera, (at_s, at_s + lasts_s), offset_s))
-    return Happening(told.what, "I-25", abs(offset_s) <= 1.0, at_s, at_s + lasts_s, f"the clock of {camera} is {offset_s:+.1f} s off",
-                     stage.building.camera(camera).room, camera)  # fmt: skip
+    return Happening(
+        told.what,
+        "I-25",
+        abs(offset_s) <= 1.0,
+        at_s,
+        at_s + lasts_s,
+        f"the clock of {camera} is {offset_s:+.1f} s off",
+        stage.building.camera(camera).room,
+        camera,
+    )
 
 
 @incident("I-26", "Sensor silent or implausible")

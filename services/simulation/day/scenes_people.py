@@ -113,10 +113,17 @@ def fall(stage: Stage, told: Episode) -> Happening:
     )
     falls_s = at_s + 0.6 + travel_s(stage.floor, (start.x, start.y), (goal.x, goal.y), 1.7)
     up_s = falls_s + still_s
-    stage.agenda(child).interrupt(at_s - 1.0, up_s + 14.0, [
-        Stay(at_s, goal, "run", "run", 1.7), Stay(falls_s, goal, "fall", here=True), Stay(falls_s + fall_duration_of(stage.agenda(child).person), goal, "fallen", here=True),
-        Stay(up_s, goal, "sit_floor", here=True), Stay(up_s + 8.0, goal, "stand", here=True),
-    ])  # fmt: skip
+    stage.agenda(child).interrupt(
+        at_s - 1.0,
+        up_s + 14.0,
+        [
+            Stay(at_s, goal, "run", "run", 1.7),
+            Stay(falls_s, goal, "fall", here=True),
+            Stay(falls_s + fall_duration_of(stage.agenda(child).person), goal, "fallen", here=True),
+            Stay(up_s, goal, "sit_floor", here=True),
+            Stay(up_s + 8.0, goal, "stand", here=True),
+        ],
+    )
     helper = stage.adult_in(Episode(what=told.what), room, at_s, up_s)
     beside = stage.spots.beside(goal, 0.55, falls_s, up_s + 20.0)
     stage.agenda(helper).interrupt(falls_s + still_s * 0.4, up_s + 13.0, [
@@ -248,8 +255,16 @@ def straggler(stage: Stage, told: Episode, lasts_s: float) -> Happening:
     stage.agenda(helper).interrupt(leave_s, back_s + 20.0, [
         Stay(leave_s, beside, "bend", speed_m_s=1.3), Stay(back_s + 0.8, door, speed_m_s=stage.agenda(child).speed_m_s),
     ])  # fmt: skip
-    return Happening(told.what, "I-09", lasts_s < 120.0, phase.end_s, back_s, f"child {child} plays on in the yard, unnoticed", room,
-                     persons=(child,))  # fmt: skip
+    return Happening(
+        told.what,
+        "I-09",
+        lasts_s < 120.0,
+        phase.end_s,
+        back_s,
+        f"child {child} plays on in the yard, unnoticed",
+        room,
+        persons=(child,),
+    )
 
 
 def _hiding_place(stage: Stage, yard: str, from_s: float, lasts_s: float) -> Spot:
@@ -312,8 +327,17 @@ def alarm(stage: Stage, told: Episode) -> Happening:
         Stay(at_s - 19.0, desk[0], "stand"), Stay(pressed_s - 1.5, desk[0], "reach"), Stay(pressed_s + 2.0, desk[0], "stand"),
     ])  # fmt: skip
     stage.effects.presses.append((pressed_s, name))
-    return Happening(told.what, "I-14", False, pressed_s, pressed_s + 60.0, "a stranger threatens staff, who press the alarm", entrance,
-                     name, (staff, number))  # fmt: skip
+    return Happening(
+        told.what,
+        "I-14",
+        False,
+        pressed_s,
+        pressed_s + 60.0,
+        "a stranger threatens staff, who press the alarm",
+        entrance,
+        name,
+        (staff, number),
+    )
 
 
 @incident("I-22", "Adult collapsed")
@@ -328,10 +352,17 @@ def collapse(stage: Stage, told: Episode) -> Happening:
     helper = stage.roster.adult("health").person.number
     beside = stage.spots.beside(spot, 0.6, falls_s, falls_s + lasts_s + 60.0)
     up_s = falls_s + lasts_s
-    stage.agenda(number).interrupt(at_s - 1.0, up_s + 40.0, [
-        Stay(at_s, spot, "stand"), Stay(falls_s, spot, "fall", here=True), Stay(falls_s + fall_duration_of(stage.agenda(number).person), spot, "fallen", here=True),
-        Stay(up_s, spot, "sit_floor", here=True), Stay(up_s + 25.0, spot, "stand", here=True),
-    ])  # fmt: skip
+    stage.agenda(number).interrupt(
+        at_s - 1.0,
+        up_s + 40.0,
+        [
+            Stay(at_s, spot, "stand"),
+            Stay(falls_s, spot, "fall", here=True),
+            Stay(falls_s + fall_duration_of(stage.agenda(number).person), spot, "fallen", here=True),
+            Stay(up_s, spot, "sit_floor", here=True),
+            Stay(up_s + 25.0, spot, "stand", here=True),
+        ],
+    )
     begin = stage.spot_at(helper, up_s - 30.0)
     leaves_s = up_s - 10.0 - travel_s(stage.floor, (begin.x, begin.y), (beside.x, beside.y), 1.7)
     stage.agenda(helper).interrupt(leaves_s - 1.0, up_s + 45.0, [Stay(leaves_s, beside, "squat", speed_m_s=1.7)])

@@ -16,8 +16,8 @@ from services.contracts.errors import Rejected
 from services.simulation.building import Building
 from services.simulation.day.agenda import Agenda
 from services.simulation.day.calendar import DAY_S, PhaseKind, Timetable, clock
+from services.simulation.day.doings import Plan
 from services.simulation.day.floor import STREET, Floor
-from services.simulation.day.plan import Plan
 from services.simulation.day.roster import Roster
 from services.simulation.day.script import Episode
 from services.simulation.day.spots import Spots
