@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.simulation.building import Building, BuildingCamera
 from services.simulation.render import sensor
 from services.simulation.render.light import Light, sun_direction
+from services.simulation.render.stage import Shine
 from services.simulation.render.plate import Plate, sun_picture
 from services.simulation.world import World
 
@@ -50,6 +51,7 @@ class Backdrop:
     exposure: float
     infrared: bool
     sunny: bool
+    shines: dict[tuple[int, int], Shine] = field(default_factory=dict)
 
 
 def lighting_of(building: Building, world: World) -> Lighting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,11 +87,17 @@ class CameraModel:
     @property
     def _bijective_radius(self) -> float:
         """Up to here a larger angle lands farther out; a barrel lens folds back beyond."""
-        roots = np.roots([5 * self.k2, 3 * self.k1, 1.0]) if self.k2 else np.array([-1 / (3 * self.k1 or -1e-9)])
-        real = [float(root.real) for root in roots if abs(root.imag) < 1e-9 and root.real > 0]
-        return math.sqrt(min(real)) * 0.98 if real else 50.0
+        return _bijective_radius(self.k1, self.k2)
 
 
+@lru_cache(maxsize=256)
+def _bijective_radius(k1: float, k2: float) -> float:
+    roots = np.roots([5 * k2, 3 * k1, 1.0]) if k2 else np.array([-1 / (3 * k1 or -1e-9)])
+    real = [float(root.real) for root in roots if abs(root.imag) < 1e-9 and root.real > 0]
+    return math.sqrt(min(real)) * 0.98 if real else 50.0
+
+
+@lru_cache(maxsize=256)
 def camera_model(camera: BuildingCamera) -> CameraModel:
     """The model of a building's camera. ``hfov_deg`` is what it sees across its width, lens included."""
     forward = _forward(camera)

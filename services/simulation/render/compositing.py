@@ -19,6 +19,7 @@ Box = tuple[int, int, int, int]
 #: What of a body darkens the floor near it, and how wide that is.
 _NEAR_FLOOR = {"foot_l": 0.10, "foot_r": 0.10, "shin_l": 0.09, "shin_r": 0.09, "pelvis": 0.17, "chest": 0.16, "head": 0.11, "hand_l": 0.05, "hand_r": 0.05}
 _MARGIN_M = 0.35
+_CORNERS = np.array([(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 _FIRE = np.array([1.0, 0.55, 0.20], np.float32)
 
 
@@ -42,11 +43,14 @@ def reach(limbs: Limbs) -> NDArray[np.float64]:
 
 def boxes(model: CameraModel, spans: Sequence[NDArray[np.float64]]) -> list[Box]:
     """The picture's rectangles that things may touch, joined until none overlap: x0, y0, x1, y1."""
+    if not spans:
+        return []
+    ends = np.array([(span.min(0), span.max(0)) for span in spans])
+    corners = ends[:, _CORNERS, [0, 1, 2]]
+    pixels, depth = model.project(corners.reshape(-1, 3))
     found: list[Box] = []
-    for span in spans:
-        low, high = span.min(0), span.max(0)
-        corners = np.array([(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-        box = box_of(model, corners)
+    for place, away in zip(pixels.reshape(-1, 8, 2), depth.reshape(-1, 8), strict=True):
+        box = _box(model, place, away, 3)
         if box is not None:
             found = _joined(found, box)
     return found
@@ -54,7 +58,10 @@ def boxes(model: CameraModel, spans: Sequence[NDArray[np.float64]]) -> list[Box]
 
 def box_of(model: CameraModel, points: NDArray[np.float64], margin: int = 3) -> Box | None:
     """The rectangle around points; the whole picture when some are behind the camera."""
-    pixels, depth = model.project(points)
+    return _box(model, *model.project(points), margin)
+
+
+def _box(model: CameraModel, pixels: NDArray[np.float64], depth: NDArray[np.float64], margin: int) -> Box | None:
     if (depth <= 0.06).all():
         return None
     if (depth <= 0.06).any():
@@ -109,8 +116,7 @@ def put_shade(picture: Picture, shaded: Picture, shot: Picture, maps: Maps) -> N
 
 
 def put_contact(picture: Picture, plate: Plate, model: CameraModel, bodies: Sequence[Limbs]) -> None:
-    """Darken what bodies stand or lie near, at half the picture's resolution: each limb takes light from what faces it."""
-    half_points, half_normals = plate.points[1::2, 1::2], plate.normals[1::2, 1::2]
+    """Darken what bodies stand or lie near, coarsely: each limb takes light from what faces it."""
     for limbs in bodies:
         named = [(limbs[name][:3, 3], radius) for name, radius in _NEAR_FLOOR.items() if name in limbs]
         balls, radii = np.array([at for at, _ in named], np.float32), np.array([radius for _, radius in named], np.float32)
@@ -120,8 +126,10 @@ def put_contact(picture: Picture, plate: Plate, model: CameraModel, bodies: Sequ
         box = box_of(model, corners)
         if box is None:
             continue
-        x0, y0, x1, y1 = box[0] // 2, box[1] // 2, box[2] // 2, box[3] // 2
-        points, normals = half_points[y0:y1, x0:x1].reshape(-1, 3), half_normals[y0:y1, x0:x1].reshape(-1, 3)
+        step = 2 if (box[2] - box[0]) * (box[3] - box[1]) < 3000 else 4
+        x0, y0, x1, y1 = (edge // step for edge in box)
+        part = np.s_[y0 * step + step // 2 : y1 * step : step, x0 * step + step // 2 : x1 * step : step]
+        points, normals = plate.points[part].reshape(-1, 3), plate.normals[part].reshape(-1, 3)
         if not len(points):
             continue
         # |c - p|² and (c - p)·n by products of matrices: (pixels, balls)
@@ -129,8 +137,8 @@ def put_contact(picture: Picture, plate: Plate, model: CameraModel, bodies: Sequ
         facing = normals @ balls.T - (points * normals).sum(1)[:, None]
         dark = np.clip(facing, 0, None) * radii**2 / np.maximum(squared, radii**2 * 0.8) ** 1.5
         kept = np.clip(1 - 0.55 * dark.sum(1), 0.35, 1).reshape(y1 - y0, x1 - x0)
-        factor = cv2.resize(kept.astype(np.float32), (2 * (x1 - x0), 2 * (y1 - y0)), interpolation=cv2.INTER_LINEAR)
-        place = picture[2 * y0 : 2 * y1, 2 * x0 : 2 * x1]
+        factor = cv2.resize(kept.astype(np.float32), (step * (x1 - x0), step * (y1 - y0)), interpolation=cv2.INTER_LINEAR)
+        place = picture[step * y0 : step * y1, step * x0 : step * x1]
         scaled = (factor[: place.shape[0], : place.shape[1]] * 255).astype(np.uint8)
         cv2.multiply(place, cv2.merge([scaled, scaled, scaled]), dst=place, scale=1 / 255)
 

@@ -145,7 +145,7 @@ def new_root() -> Any:
 
 def matrix(values: NDArray[Any]) -> Any:
     """A column-vector 4x4 matrix as the library's own."""
-    return core().LMatrix4f(*(float(value) for value in np.asarray(values).T.ravel()))
+    return core().LMatrix4f(*values.T.ravel().tolist())
 
 
 def depth_only(path: Any) -> None:

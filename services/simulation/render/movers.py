@@ -32,6 +32,8 @@ class Mover:
     opening: Opening | None = None
     piece: Furniture | None = None
     wall: Wall | None = None
+    inward: float = 1.0
+    """The side of its wall that is a room: 1 the left, -1 the right."""
 
 
 def movers_of(building: Building) -> list[Mover]:
@@ -41,17 +43,19 @@ def movers_of(building: Building) -> list[Mover]:
 
 def _of_openings(building: Building) -> Iterator[Mover]:
     for opening in building.openings:
-        wall = building.wall(opening.wall)
+        wall, left = building.wall(opening.wall), building.rooms_joined(opening)[0]
+        indoors = left is not None and (opening.kind == "gate" or not left.outdoors)
+        inward = 1.0 if indoors else -1.0
         if opening.kind in ("door", "gate"):
             leaf = _gate(opening) if opening.kind == "gate" else _leaf(opening)
-            yield Mover(f"{opening.id}/leaf", "leaf", leaf, opening, wall=wall)
+            yield Mover(f"{opening.id}/leaf", "leaf", leaf, opening, None, wall, inward)
         if opening.kind == "window":
-            yield Mover(f"{opening.id}/sash", "sash", _sash(opening), opening, wall=wall)
+            yield Mover(f"{opening.id}/sash", "sash", _sash(opening), opening, None, wall, inward)
             if opening.curtain:
                 for side in ("left", "right"):
-                    yield Mover(f"{opening.id}/curtain-{side}", f"curtain-{side}", _curtain(opening), opening, wall=wall)
+                    yield Mover(f"{opening.id}/curtain-{side}", f"curtain-{side}", _curtain(opening), opening, None, wall, inward)
         if opening.is_exit:
-            yield Mover(f"{opening.id}/clutter", "clutter", _clutter(), opening, wall=wall)
+            yield Mover(f"{opening.id}/clutter", "clutter", _clutter(), opening, None, wall, inward)
 
 
 def _of_furniture(building: Building) -> Iterator[Mover]:
@@ -61,7 +65,7 @@ def _of_furniture(building: Building) -> Iterator[Mover]:
             yield Mover(f"{piece.id or index}/door", piece.kind, mesh, piece=piece)
 
 
-def mover_matrix(building: Building, mover: Mover, world: World) -> Matrix | None:
+def mover_matrix(mover: Mover, world: World) -> Matrix | None:
     """Where a mover is, as a 4x4 matrix; None while it is not to be seen."""
     if mover.piece is not None:
         return _furniture_matrix(mover.piece, world.openings.get(mover.piece.id or "", 0.0))
@@ -69,12 +73,12 @@ def mover_matrix(building: Building, mover: Mover, world: World) -> Matrix | Non
     assert opening is not None
     assert wall is not None
     if mover.kind == "clutter":
-        return _clutter_matrix(building, opening, wall) if opening.id in world.blocked else None
+        return _clutter_matrix(mover, opening, wall) if opening.id in world.blocked else None
     open_share = float(world.openings.get(opening.id, 0.0))
     if mover.kind == "sash" and open_share < 0.02:
         return None
     if mover.kind.startswith("curtain"):
-        return wall_frame(wall) @ _curtain_matrix(building, opening, mover.kind, float(world.curtains.get(opening.id, 0.0)))
+        return wall_frame(wall) @ _curtain_matrix(mover, opening, wall, float(world.curtains.get(opening.id, 0.0)))
     at_start, to_left = opening.hinge == "start", opening.swings == "left"
     x = opening.at_m + (-0.5 if at_start else 0.5) * opening.width_m
     sign = (1 if to_left else -1) * (1 if at_start else -1)
@@ -97,21 +101,19 @@ def _furniture_matrix(piece: Furniture, open_share: float) -> Matrix:
     return np.asarray(stands @ tilt)
 
 
-def _clutter_matrix(building: Building, opening: Opening, wall: Wall) -> Matrix:
-    left, _ = building.rooms_joined(opening)
-    side = 1.0 if left is not None else -1.0
+def _clutter_matrix(mover: Mover, opening: Opening, wall: Wall) -> Matrix:
+    side = mover.inward
     turn = 0.0 if side > 0 else 180.0
     return np.asarray(wall_frame(wall) @ placed((opening.at_m, side * 0.62, 0.0), turn))
 
 
-def _curtain_matrix(building: Building, opening: Opening, kind: str, drawn: float) -> Matrix:
+def _curtain_matrix(mover: Mover, opening: Opening, wall: Wall, drawn: float) -> Matrix:
     """A unit-wide cloth stretched from its end of the rail: a fifth of the window when open, half and a bit when drawn."""
-    left, _ = building.rooms_joined(opening)
-    inward = 1.0 if left is not None and not left.outdoors else -1.0
+    inward, kind = mover.inward, mover.kind
     width = opening.width_m * (0.16 + 0.39 * min(1.0, max(0.0, drawn)))
     end = opening.at_m + (-1 if kind.endswith("left") else 1) * (opening.width_m / 2 + 0.12)
     matrix = np.diag([width * (1 if kind.endswith("left") else -1), inward, 1.0, 1.0])
-    matrix[:3, 3] = (end, inward * (building.wall(opening.wall).thickness_m / 2 + 0.16), opening.sill_m - 0.25)
+    matrix[:3, 3] = (end, inward * (wall.thickness_m / 2 + 0.16), opening.sill_m - 0.25)
     return matrix
 
 

@@ -137,6 +137,15 @@ def _grass(paint: Paint, local: Floats, _: Floats) -> Floats:
     return green * (1 - worn) + worn * np.array([0.66, 0.60, 0.42], np.float32)
 
 
+def _meadow(paint: Paint, local: Floats, _: Floats) -> Floats:
+    """Ground around the premises: lawn, a light footpath along each side and a street beyond."""
+    x, y = local[:, 0], local[:, 1]
+    lawn = _mix(paint, 0.5 + 0.5 * noise(x * 0.05, y * 0.05))
+    out = np.where((np.mod(np.abs(y + 4), 60) > 14)[:, None] & (np.abs(y + 4) < 19)[:, None], np.array([0.50, 0.50, 0.51], np.float32), lawn)
+    path = ((np.abs(y + 4) > 12.2) & (np.abs(y + 4) < 14))[:, None]
+    return np.where(path, np.array([0.74, 0.71, 0.66], np.float32), out)
+
+
 def _paving(paint: Paint, local: Floats, pixel_m: Floats) -> Floats:
     tone, joint = _grid(local[:, 0], local[:, 1], (0.6, 0.6), 0.012, pixel_m)
     return _mix(paint, tone * 0.7 + 0.2 * noise(local[:, 0], local[:, 1])) * (1 - 0.25 * joint)[:, None]
@@ -269,6 +278,6 @@ def _steel(paint: Paint, local: Floats, _: Floats) -> Floats:
 _PATTERNS: dict[str, Pattern] = {
     "plain": _plain, "grain": _grain, "planks": _planks, "tiles": _tiles, "walltiles": _walltiles, "brick": _brick, "wall": _wall,
     "plaster": _wall, "speckle": _speckle, "carpet": _speckle, "cloth": _soft, "grass": _grass, "sand": _speckle, "paving": _paving,
-    "concrete": _concrete, "puzzle": _puzzle, "rings": _rings, "border": _border, "stripes": _stripes, "blanket": _blanket,
+    "concrete": _concrete, "meadow": _meadow, "puzzle": _puzzle, "rings": _rings, "border": _border, "stripes": _stripes, "blanket": _blanket,
     "drawings": _drawings, "poster": _poster, "board": _board, "leaves": _leaves, "boards": _boards, "steel": _steel,
 }  # fmt: skip

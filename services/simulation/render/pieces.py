@@ -29,10 +29,10 @@ def wood(colour: Colour, seed: int = 0) -> Paint:
     return Paint(colour, shade(colour, 0.86), "grain", seed=seed, gloss=0.12)
 
 
-def furniture_mesh(piece: Furniture, seed: int) -> Mesh:
+def furniture_mesh(piece: Furniture, seed: int, *, plain: bool = False) -> Mesh:
     """A piece where it stands in the building. The same seed draws the same toys on its boards."""
     draw, colour = _FORMS.get(piece.kind) or wares.FORMS[piece.kind]
-    modeller = Modeller()
+    modeller = Modeller(plain=plain)
     draw(modeller, piece.size, srgb(piece.colour) if piece.colour else colour, np.random.default_rng(seed))
     return modeller.mesh().moved(placed(piece.foot, piece.turn_deg))
 

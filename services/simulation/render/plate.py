@@ -27,7 +27,8 @@ OUTSIDE = -1
 class Plate:
     """Linear pictures (h, w, 3): ``lamps`` and ``sky`` by room index (-1 outside), what glows, and the night lamp's share.
 
-    ``points`` and ``normals`` (h, w, 3) say what each pixel shows; ``visible`` are the triangles that show at all.
+    ``points`` and ``normals`` (h, w, 3) say what each pixel shows; ``visible`` are the triangles of
+    the hiding scene that show at all.
     """
 
     model: CameraModel
@@ -40,6 +41,7 @@ class Plate:
     normals: Floats
     rooms: NDArray[np.int32]
     visible: NDArray[np.int64]
+    rooms_seen: frozenset[int]
     suns: dict[int, Floats] = field(default_factory=dict)
 
 
@@ -55,8 +57,8 @@ class _Surfaces:
     pixel_m: Floats
 
 
-def paint_plate(scene: Scene, light: Light, model: CameraModel) -> Plate:
-    """Look once at the still scene with a camera. Takes a few seconds of CPU."""
+def paint_plate(scene: Scene, hiding: Scene, light: Light, model: CameraModel) -> Plate:
+    """Look once at the still scene with a camera. Takes a few seconds of CPU. ``hiding`` is the scene without its roundings."""
     pinhole = engine.covering(model, _FINE)
     faces = _faces_seen(scene, model, pinhole)
     shape = (pinhole.height_px, pinhole.width_px)
@@ -75,7 +77,8 @@ def paint_plate(scene: Scene, light: Light, model: CameraModel) -> Plate:
 
     plate = Plate(
         model, {}, {}, {}, pictured(albedo * _infrared(model, shown)[:, None]), pictured(albedo), pictured(shown.points),
-        pictured(shown.normals), np.zeros((model.height_px, model.width_px), np.int32), _distinct(shown.faces),
+        pictured(shown.normals), np.zeros((model.height_px, model.width_px), np.int32), _distinct(1 + _faces_seen(hiding, model, pinhole))[1:] - 1,
+        frozenset((_distinct(rooms + 1) - 1).tolist()),
     )  # fmt: skip
     for room in _distinct(rooms + 1) - 1:
         here = np.flatnonzero(rooms == room)

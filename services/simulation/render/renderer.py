@@ -20,6 +20,7 @@ from services.simulation.render import compositing, engine, sensor
 from services.simulation.render.backdrop import Backdrop, Lighting, lighting_of, mixed, sun_strength
 from services.simulation.render.camera_model import CameraModel, camera_model, model_in
 from services.simulation.render.light import Light, sun_direction
+from services.simulation.render.movers import Mover
 from services.simulation.render.plate import Plate, lens_maps, paint_plate
 from services.simulation.render.probes import Probes
 from services.simulation.render.scene import build_scene
@@ -27,10 +28,10 @@ from services.simulation.render.stage import Limbs, Shine, Stage
 from services.simulation.world import CameraFault, PersonState, World
 
 Picture = NDArray[np.uint8]
-_FINE = 2.0
+_FINE = 1.6  # people are drawn so much finer than the picture, then filtered: soft edges
+_SHADOW_FINE = 1.0
 _PLATES_KEPT = 24
 _BACKDROPS_KEPT = 3
-_MOVED_STEPS = 1  # a knocked camera's plate is painted for its end; on its way the picture is turned between the two
 
 
 @dataclass
@@ -43,6 +44,8 @@ class _View:
     maps: tuple[NDArray[np.int16], NDArray[np.uint16]]
     pinhole: engine.Pinhole
     canvas: engine.Canvas
+    shadow_canvas: engine.Canvas
+    shadow_maps: tuple[NDArray[np.int16], NDArray[np.uint16]]
     backdrops: OrderedDict[Lighting, Backdrop] = field(default_factory=OrderedDict)
 
 
@@ -64,12 +67,15 @@ class NurseryRenderer:
 
     def __init__(self, building: Building, seed: int = 0) -> None:
         engine.core()
+        cv2.setNumThreads(1)  # its helpers wait spinning: on pictures this small they cost more CPU than they save
         self.building, self.seed = building, seed
         self._cameras = {camera.id: camera for camera in building.cameras}
         with engine.LOCK:
             scene = build_scene(building, seed)
             self._scene, self._light = scene, Light(scene)
-            self._probes, self._stage = Probes(self._light), Stage(scene)
+            self._hiding = build_scene(building, seed, plain=True)
+            self._probes, self._stage = Probes(self._light), Stage(self._hiding)
+        self._beside = {mover.name: _rooms_beside(building, mover) for mover in self._stage.movers}
         self._views: OrderedDict[str, _View] = OrderedDict()
         self._frozen: dict[str, tuple[tuple[int, float], Picture]] = {}
 
@@ -134,9 +140,9 @@ class NurseryRenderer:
         shown = self._set(cast, world, view, (backdrop, state))
         picture = backdrop.picture.copy()
         up = sun_direction(world.t_s, self.building.north_deg)
-        if backdrop.sunny and cast.states and up is not None:
-            shadow = self._stage.shoot_shadows(view.canvas, view.model, view.key, view.plate.visible, up)
-            compositing.put_shade(picture, backdrop.shaded, shadow, view.maps)
+        if backdrop.sunny and up is not None and self._somebody_in_sun(cast, state, up):
+            shadow = self._stage.shoot_shadows(view.shadow_canvas, view.model, view.key, view.plate.visible, up)
+            compositing.put_shade(picture, backdrop.shaded, shadow, view.shadow_maps)
         compositing.put_contact(picture, view.plate, view.model, cast.limbs)
         boxes = compositing.boxes(view.model, [*(compositing.reach(limbs) for limbs in cast.limbs), *shown])
         shot = self._stage.shoot(view.canvas, view.model, view.key, view.plate.visible)
@@ -144,6 +150,13 @@ class NurseryRenderer:
         if world.flames:
             compositing.put_fire_light(picture, view.plate, view.model, world, grey=backdrop.infrared)
         return picture, backdrop
+
+    def _somebody_in_sun(self, cast: _Cast, state: Lighting, up: tuple[float, float, float]) -> bool:
+        rooms = [self._probes.room_number(*one.at[:2]) for one in cast.states]
+        return any(
+            self._probes.sunlit(room, *one.at[:2], state.sun_step, up) > 0.02
+            for room, one in zip(rooms, cast.states, strict=True)
+        )
 
     def _view_now(self, camera: BuildingCamera, world: World) -> _View:
         model = model_in(camera, world)
@@ -156,9 +169,13 @@ class NurseryRenderer:
         if view is None or view.model != model:
             if view is not None:
                 self._forget(key)
-            plate = paint_plate(self._scene, self._light, model)
+            plate = paint_plate(self._scene, self._hiding, self._light, model)
             pinhole = engine.covering(model, _FINE)
-            view = self._views[key] = _View(key, model, plate, lens_maps(model, pinhole), pinhole, engine.Canvas(pinhole))
+            coarse = engine.covering(model, _SHADOW_FINE)
+            view = self._views[key] = _View(
+                key, model, plate, lens_maps(model, pinhole), pinhole, engine.Canvas(pinhole), engine.Canvas(coarse),
+                lens_maps(model, coarse),
+            )  # fmt: skip
             while len(self._views) > _PLATES_KEPT:
                 self._forget(next(iter(self._views)))
         self._views.move_to_end(key)
@@ -166,7 +183,9 @@ class NurseryRenderer:
 
     def _forget(self, key: str) -> None:
         self._stage.forget(key)
-        self._views.pop(key).canvas.close()
+        view = self._views.pop(key)
+        view.canvas.close()
+        view.shadow_canvas.close()
 
     def _backdrop(self, camera: BuildingCamera, view: _View, state: Lighting) -> Backdrop:
         backdrop = view.backdrops.get(state)
@@ -181,28 +200,47 @@ class NurseryRenderer:
         if not states:
             return _Cast([], [])
         middles = np.array([state.at for state in states]) + (0, 0, 0.6)
-        seen = compositing.may_be_seen(view.model, middles, 1.3)
-        limbs = people.poses(states)
-        chosen = [index for index in range(len(states)) if seen[index]]
-        return _Cast([states[index] for index in chosen], [limbs[index] for index in chosen])
+        seen = compositing.may_be_seen(view.model, middles, 1.3) & self._in_rooms(view, middles)
+        wanted = {state.person.number for state, shows in zip(states, seen, strict=True) if shows}
+        partners = {number for state in states if state.person.number in wanted for number in (state.carried_by, state.carries)}
+        posed = [state for state in states if state.person.number in wanted | partners]
+        limbs = people.poses(posed)
+        chosen = [index for index, state in enumerate(posed) if state.person.number in wanted]
+        return _Cast([posed[index] for index in chosen], [limbs[index] for index in chosen])
 
     def _set(self, cast: _Cast, world: World, view: _View, lit: tuple[Backdrop, Lighting] | None) -> list[NDArray[np.float64]]:
         """Set the stage; the answer are the corners of what was set besides people."""
         placed = self._stage.mover_matrices(world)
         corners = [where[:3, 3] + mover.mesh.vertices.astype(np.float64) @ where[:3, :3].T for mover, where in placed]
-        near = compositing.may_be_seen(view.model, np.array([points.mean(0) for points in corners]).reshape(-1, 3), 1.6)
-        chosen = np.flatnonzero(near)
+        middles = np.array([points.mean(0) for points in corners]).reshape(-1, 3)
+        chosen = np.flatnonzero(compositing.may_be_seen(view.model, middles, 1.6) & self._near_rooms(view, placed))
         placed, corners = [placed[index] for index in chosen], [corners[index] for index in chosen]
-        self._stage.put_people(cast.states, cast.limbs, [self._shine(*state.at[:2], view, world, lit) for state in cast.states])
-        self._stage.put_movers(placed, [self._shine(*points.mean(0)[:2], view, world, lit) for points in corners])
+        self._stage.put_people(cast.states, cast.limbs, [self._shine(*state.at[:2], view, lit) for state in cast.states])
+        self._stage.put_movers(placed, [self._shine(*points.mean(0)[:2], view, lit) for points in corners])
         self._stage.put_flames(world.flames, world.t_s)
         flames = [np.array(flame.at) + np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1.3)]) * flame.height_m for flame in world.flames]
         return [*(np.stack([points.min(0), points.max(0)]) for points in corners), *flames]
 
-    def _shine(self, x: float, y: float, view: _View, world: World, lit: tuple[Backdrop, Lighting] | None) -> Shine:
+    def _in_rooms(self, view: _View, at: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether points are in rooms of which the camera sees anything."""
+        seen = view.plate.rooms_seen
+        return np.array([self._probes.room_number(x, y) in seen for x, y, _ in at], np.bool_)
+
+    def _near_rooms(self, view: _View, placed: list[tuple[Mover, NDArray[np.float64]]]) -> NDArray[np.bool_]:
+        return np.array([bool(self._beside[mover.name] & view.plate.rooms_seen) for mover, _ in placed], np.bool_)
+
+    def _shine(self, x: float, y: float, view: _View, lit: tuple[Backdrop, Lighting] | None) -> Shine:
         if lit is None:
             return _FLAT_LIGHT
         backdrop, state = lit
+        place = (round(x * 10), round(y * 10))
+        if (known := backdrop.shines.get(place)) is None:
+            if len(backdrop.shines) > 4000:
+                backdrop.shines.clear()
+            known = backdrop.shines[place] = self._reckoned(x, y, view, backdrop, state)
+        return known
+
+    def _reckoned(self, x: float, y: float, view: _View, backdrop: Backdrop, state: Lighting) -> Shine:
         if backdrop.infrared:
             distance = max(1.0, float(np.hypot(x - view.model.at[0], y - view.model.at[1])))
             level = sensor.display_light(np.full(3, 9.0 / (distance**2 + 4.0), np.float32), backdrop.exposure)
@@ -220,6 +258,15 @@ class NurseryRenderer:
         return zlib.crc32(f"{self.seed}/{self.building.id}/{camera.id}".encode())
 
 
+def _rooms_beside(building: Building, mover: Mover) -> frozenset[int]:
+    """The indices of the rooms that a mover can be seen from."""
+    if mover.piece is not None:
+        return frozenset({building.rooms.index(building.room(mover.piece.room))})
+    assert mover.opening is not None
+    joined = building.rooms_joined(mover.opening)
+    return frozenset(-1 if room is None else building.rooms.index(room) for room in joined)
+
+
 _NONE, _ALL = np.zeros(3, np.float32), np.ones(3, np.float32)
 _FLAT_LIGHT = Shine(_ALL, _NONE, _NONE, (0.0, 0.0, 1.0))
 
@@ -228,8 +275,8 @@ def _shine_of(six: NDArray[np.float32], sun: NDArray[np.float32], up: tuple[floa
     """Six sides' light as an ambient one and two directed ones, matched in display units."""
     sides = six[:4]
     side = int(sides.sum(1).argmax())
-    floor = 0.5 * (six[5] + sides.min(0))
-    around = sensor.display_light(floor, exposure)
+    floor = 0.35 * six[5] + 0.65 * np.sort(sides, axis=0)[:3].mean(0)
+    around = sensor.display_light(floor * 1.15, exposure)
     above = np.maximum(sensor.display_light(six[4], exposure) - around, 0)
     if sun.any() and up is not None:
         beside = np.maximum(sensor.display_light(floor + sun, exposure) - around, 0)

@@ -35,10 +35,10 @@ class Scene:
         return np.asarray(np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1) / 2)
 
 
-def build_scene(building: Building, seed: int) -> Scene:
-    """The still part of a building; ``seed`` chooses toys, books and drawings."""
+def build_scene(building: Building, seed: int, *, plain: bool = False) -> Scene:
+    """The still part of a building; ``seed`` chooses toys, books and drawings. ``plain`` is for what only hides."""
     shell = shell_meshes(building)
-    pieces = [furniture_mesh(piece, seed * 1009 + index) for index, piece in enumerate(building.furniture)]
+    pieces = [furniture_mesh(piece, seed * 1009 + index, plain=plain) for index, piece in enumerate(building.furniture)]
     casting = [True] * len(shell) + [piece.kind not in _CASTS_NO_SHADOW for piece in building.furniture]
     meshes = [*shell, *pieces]
     paints: dict[Paint, int] = {}

@@ -87,10 +87,10 @@ def _lettering(text: str, height: int) -> tuple[Picture, Picture]:
     """Letters and the dark around them, as a mask of bytes (h, w)."""
     scale = height / 360 * 0.45
     (wide, tall), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    fill, edge = (np.zeros((tall + below + 6, wide + 6), np.uint8) for _ in range(2))
+    fill = np.zeros((tall + below + 6, wide + 6), np.uint8)
     at = (3, tall + 2)
-    cv2.putText(edge, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 3, cv2.LINE_AA)
     cv2.putText(fill, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 1, cv2.LINE_AA)
+    edge = cv2.dilate(fill, np.ones((3, 3), np.uint8))
     return fill, edge
 
 

@@ -54,7 +54,9 @@ class Mesh:
 class Modeller:
     """Collects shapes into one mesh. Each method adds a shape in the thing's own axes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool = False) -> None:
+        """``plain`` leaves edges sharp: the same outline of few triangles, for what only hides."""
+        self._plain = plain
         self._parts: list[tuple[Floats, Floats, Triangles, int]] = []
         self._paints: list[Paint] = []
 
@@ -79,7 +81,7 @@ class Modeller:
 
     def box(self, size: Xyz, foot: Xyz, paint: Paint, *, round_m: float = 0.0, turn_rad: float = 0.0) -> None:
         """``foot`` is the middle of its lower face; ``round_m`` rounds its edges."""
-        vertices, normals, faces = rounded_box(size, min(round_m, *(edge / 2.01 for edge in size)))
+        vertices, normals, faces = rounded_box(size, 0.0 if self._plain else min(round_m, *(edge / 2.01 for edge in size)))
         vertices, normals = _about_z(vertices, turn_rad), _about_z(normals, turn_rad)
         self.add(vertices + np.array([foot[0], foot[1], foot[2] + size[2] / 2], np.float32), normals, faces, paint)
 

@@ -44,7 +44,7 @@ def _ground(building: Building) -> Mesh:
                 top = room.ceiling_m
                 m.quad([(*corners[c], top), (*corners[b], top), (*corners[a], top)], Paint(srgb(room.ceiling)))
     far = 70.0
-    street = Paint((0.66, 0.64, 0.60), (0.58, 0.57, 0.54), "paving")
+    street = Paint((0.52, 0.60, 0.40), (0.46, 0.54, 0.35), "meadow")
     m.quad([(-far, -far, -0.03), (far, -far, -0.03), (far, far, -0.03), (-far, far, -0.03)], street)
     return m.mesh()
 

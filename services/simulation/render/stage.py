@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.simulation import people
-from services.simulation.building import Building
 from services.simulation.render import engine
 from services.simulation.render.camera_model import CameraModel
 from services.simulation.render.movers import Mover, flame_mesh, mover_matrix, movers_of
@@ -26,6 +25,7 @@ from services.simulation.world import Flame, Person, PersonState, World
 Matrix = NDArray[Any]
 Limbs = Mapping[str, NDArray[np.float32]]
 _MOST_PEOPLE = 160
+_LOWEST_M = 0.06  # floors, rugs and mats hide nobody
 _BLANKET = "blanket"
 
 
@@ -78,8 +78,7 @@ class _Figure(_Lit):
 class Stage:
     """The moving things of a building, drawn before a still scene."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._building: Building = scene.building
+    def __init__(self, scene: Scene) -> None:  # the scene that hides
         self._scene = scene
         self._root = engine.new_root()
         self._people = self._root.attach_new_node("people")
@@ -105,7 +104,7 @@ class Stage:
             figure.shine(light)
 
     def mover_matrices(self, world: World) -> list[tuple[Mover, Matrix]]:
-        placed = [(mover, mover_matrix(self._building, mover, world)) for mover in self.movers]
+        placed = [(mover, mover_matrix(mover, world)) for mover in self.movers]
         return [(mover, where) for mover, where in placed if where is not None]
 
     def put_movers(self, placed: list[tuple[Mover, Matrix]], shines: list[Shine]) -> None:
@@ -178,6 +177,8 @@ class Stage:
         path = self._still.get(key)
         if path is None:
             corners = self._scene.corners[visible].reshape(-1, 3)
+            corners = corners.reshape(-1, 3, 3)
+            corners = corners[corners[..., 2].max(1) > _LOWEST_M].reshape(-1, 3)
             node = engine.geometry(corners, None, np.zeros((len(corners), 3), np.uint8), np.arange(len(corners)))
             path = self._still[key] = self._root.attach_new_node(node)
             path.set_two_sided(True)
