@@ -65,17 +65,20 @@ class TrackingCase:
             yield frame, round(frame / self.frames_per_s * NS_PER_S), found
 
 
-def at_rate(case: TrackingCase, frames_per_s: float) -> TrackingCase:
-    """The sequence as a camera sees it that is analysed at about this rate: every so-manieth frame, renumbered."""
+def at_rate(case: TrackingCase, frames_per_s: float, *, begun: float = 0.0) -> TrackingCase:
+    """The sequence as a camera sees it that is analysed at about this rate: every so-manieth frame, renumbered.
+
+    ``begun`` (0..1): how far between two looks the sequence begins; short sequences need more than one beginning to say much.
+    """
     step = max(1, round(case.frames_per_s / frames_per_s))
+    first = 1 + int(begun * step)
 
     def thinned(boxes: TrackedBoxes) -> TrackedBoxes:
-        kept = (boxes.frames - 1) % step == 0
-        return TrackedBoxes(
-            (boxes.frames[kept] - 1) // step + 1, boxes.ids[kept], boxes.corners[kept], boxes.scores[kept]
-        )
+        kept = (boxes.frames >= first) & ((boxes.frames - first) % step == 0)
+        frames = (boxes.frames[kept] - first) // step + 1
+        return TrackedBoxes(frames, boxes.ids[kept], boxes.corners[kept], boxes.scores[kept])
 
-    rate, count = case.frames_per_s / step, (case.frame_count - 1) // step + 1
+    rate, count = case.frames_per_s / step, (case.frame_count - first) // step + 1
     return TrackingCase(f"{case.name} at {rate:.1f} fps", thinned(case.truth), thinned(case.detections), rate, count)
 
 

@@ -32,7 +32,7 @@ class MotionSettings:
     doubt: float = 4.0
     least_doubt: float = 0.1
     #: Standard deviation of the unknown first speed, heights a second.
-    first_speed: tuple[float, float] = (1.0, 1.0)
+    first_speed: tuple[float, float] = (1.0, 0.5)
     #: Acceleration, heights a second squared, for a second.
     acceleration: tuple[float, float] = (0.5, 0.25)
 
