@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -33,6 +34,15 @@ _SEAT_AT_LEAST_M = 0.10
 _FULL_GAIT_M_S = 0.12
 _CARRIER = Person(number=0, name="", role="adult", height_m=1.62)
 
+#: A child is lifted, or set down, in this time; what is in the air has no floor.
+_LIFT_S = 0.8
+_NO_FLOOR_M = -9.0
+
+#: Columns of a row: the x of whatever is placed in the ground frame (y is the next), heights there, turns about the vertical.
+_ON_GROUND = np.array(
+    [0, *(TRUNK + LEG * side for side in (0, 1)), *(TRUNK + 2 * LEG + ARM * side + 9 for side in (0, 1))]
+)
+_YAWS = [3, TRUNK + 6, TRUNK + LEG + 6]
 _HEIGHTS = [2, *(TRUNK + LEG * side + 2 for side in (0, 1)), *(TRUNK + 2 * LEG + ARM * side + 11 for side in (0, 1))]
 _AWAKE = tuple(name for name in LIMBS if name != "blanket")
 _ASLEEP = tuple(name for name in LIMBS if name != "drape")
@@ -43,6 +53,8 @@ def blend_s(before: Activity, activity: Activity) -> float:
     """How long the change from one activity to another takes."""
     if activity == "fall":
         return 0.10
+    if "carried" in (before, activity):
+        return _LIFT_S
     if (before in _FLAT) != (activity in _FLAT):
         return 0.4 if before == "fall" else 1.8
     return 0.9 if (before in _LOW) != (activity in _LOW) else 0.6
@@ -69,13 +81,26 @@ def _row_and_base(
     if state.activity != "carried":
         return row, (*state.at, state.heading_rad, floor_m(state))
     if partner is None:
-        other = body_of(_CARRIER)
-        return row, (state.at[0], state.at[1], _floor_of(state.at[2], other) + other.hip, state.heading_rad, -9.0)
-    hips = _blended(partner, body_of(state.person))
-    row[0] += hips[0]
-    row[1] += hips[1]
-    row[2] += hips[2]
-    return row, (*partner.at, partner.heading_rad, -9.0)
+        row[:3] += (0.0, 0.0, body_of(_CARRIER).hip)
+        return row, (*state.at, state.heading_rad, _NO_FLOOR_M)
+    row[:3] += _blended(partner, body_of(state.person))[:3]
+    return _lifted(row, state, partner), (*partner.at, partner.heading_rad, _NO_FLOOR_M)
+
+
+def _lifted(row: Row, state: PersonState, partner: PersonState) -> Row:
+    """On the way from the own place to the carrier's hip; both as the carrier's ground frame sees them."""
+    if state.doing_s >= _LIFT_S or state.before == "carried":
+        return row
+    start = _row(state, state.before, state.before_s + state.doing_s, None)
+    cos, sin = math.cos(partner.heading_rad), math.sin(partner.heading_rad)
+    dx, dy, dz = (mine - theirs for mine, theirs in zip(state.at, partner.at, strict=True))
+    turn = math.remainder(state.heading_rad - partner.heading_rad, 2 * math.pi)
+    x, y = start[_ON_GROUND], start[_ON_GROUND + 1]
+    start[_ON_GROUND] = math.cos(turn) * x - math.sin(turn) * y + cos * dx + sin * dy
+    start[_ON_GROUND + 1] = math.sin(turn) * x + math.cos(turn) * y - sin * dx + cos * dy
+    start[_HEIGHTS] += dz
+    start[_YAWS] += turn
+    return start + (row - start) * smooth(state.doing_s / _LIFT_S)
 
 
 def floor_m(state: PersonState) -> float:
@@ -84,19 +109,16 @@ def floor_m(state: PersonState) -> float:
     return 0.0 if settled or state.activity not in {*_RAISED, "climb"} else -state.at[2]
 
 
-def _floor_of(height_m: float, carrier: Body) -> float:
-    """``at`` of who is carried without a known carrier is the ground, or already the arm's height."""
-    return height_m if height_m < 0.5 * carrier.hip else height_m - carrier.hip
-
-
 def _blended(state: PersonState, other: Body | None) -> Row:
     row = _row(state, state.activity, state.doing_s, other)
     before, lasts = state.before, blend_s(state.before, state.activity)
-    if state.doing_s >= lasts or before == state.activity or "carried" in (before, state.activity):
+    if state.doing_s >= lasts or before == state.activity or state.activity == "carried":
         return row
     share = smooth(state.doing_s / lasts)
     start = _row(state, before, state.before_s + state.doing_s, other)
     start[_HEIGHTS] += _step_up(state, before)
+    if before == "carried":
+        start[:3] += (0.0, 0.0, body_of(_CARRIER).hip)
     if (before in _FLAT) == (state.activity in _FLAT) or "fall" in (before, state.activity):
         return start + (row - start) * share
     between = _row(state, _BETWEEN, state.doing_s, other)

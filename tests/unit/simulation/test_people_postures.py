@@ -217,6 +217,25 @@ def test_a_carried_child_goes_where_the_carrier_goes() -> None:
     assert places[1] - places[0] == pytest.approx((1.0, 0.0, 0.0), abs=1e-5)
 
 
+def test_a_child_is_lifted_from_where_it_stands_and_set_down_again() -> None:
+    child, where, turned = CHILDREN[1], (0.5, 0.3, 0.0), 2.5
+    before = PersonState(child, where, turned, "stand", 9.0)
+    film = [keypoints(before)]
+    for step in range(12):
+        share = min(1.0, step / 8)
+        place = tuple(mine + (theirs - mine) * share for mine, theirs in zip(where, (0.0, 0.0, 0.0), strict=True))
+        small = PersonState(
+            child, (place[0], place[1], place[2]), turned * (1 - share), "carried", 0.1 * step, "stand", before_s=9.0,
+            carried_by=ADULT.number,
+        )  # fmt: skip
+        adult = PersonState(ADULT, (0.0, 0.0, 0.0), 0.0, "carry", 9.0 + 0.1 * step, carries=child.number)
+        film.append(np.array([joints(small, adult)[name] for name in KEYPOINTS]))
+    film += [keypoints(PersonState(child, (0.0, 0.0, 0.0), 0.0, "stand", 0.1 * step, "carried")) for step in range(10)]
+    speeds = np.linalg.norm(np.diff(np.array(film), axis=0), axis=2).max(axis=1) / 0.1
+    assert speeds.max() < 5.0, speeds.round(1)
+    assert film[0][11, 2] < 0.6 < 0.85 < film[12][11, 2] and film[-1][11, 2] < 0.6
+
+
 def test_a_climber_goes_up_with_the_height_of_its_place() -> None:
     child = CHILDREN[3]
     heads = [
