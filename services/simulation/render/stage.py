@@ -90,7 +90,7 @@ class Stage:
         self._nodes = {mover.name: _Lit(self._things) for mover in self.movers}
         for mover in self.movers:
             self._nodes[mover.name].path.attach_new_node(_node(mover.mesh))
-        self._flame = _node(flame_mesh())
+        self._flame = engine.core().NodePath(_node(flame_mesh()))
         self._still: dict[str, Any] = {}
 
     def put_people(self, states: list[PersonState], poses: list[Limbs], shines: list[Shine]) -> None:
@@ -122,7 +122,7 @@ class Stage:
         self._fires.node().remove_all_children()
         for number, flame in enumerate(flames):
             for tongue in range(5):
-                path = self._fires.attach_new_node(engine.core().GeomNode(self._flame))
+                path = self._flame.copy_to(self._fires)
                 path.set_mat(engine.matrix(_tongue(flame, number * 5 + tongue, t_s)))
 
     def shoot(self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -136,12 +136,13 @@ class Stage:
             figure = self._figures[state.person]
             for name, path in figure.limbs.items():
                 number_or_none = 0 if name == _BLANKET else number
-                path.set_color((0.0, (number_or_none >> 8) / 255, (number_or_none & 255) / 255, 1.0), 10)
+                path.set_color(_as_colour(number_or_none), 10)
                 painted_over.append(path)
         for branch in (self._things, self._fires):
             branch.set_color((0.0, 0.0, 0.0, 1.0), 10)
         shot = self._with_still(canvas, model, key, visible, unlit=True)
-        numbers = shot[..., 0].astype(np.int32) | shot[..., 1].astype(np.int32) << 8
+        digits = shot[..., :3].astype(np.int32) >> 4
+        numbers = digits[..., 0] | digits[..., 1] << 4 | digits[..., 2] << 8
         for path in (*painted_over, self._things, self._fires):
             path.clear_color()
         return numbers
@@ -224,3 +225,9 @@ def _node(mesh: Mesh) -> Any:
     flat = corners.reshape(-1)
     packed = (colours.reshape(-1, 3) * 255 + 0.5).astype(np.uint8)
     return engine.geometry(mesh.vertices[flat], mesh.normals[flat], packed, np.arange(len(flat)))
+
+
+def _as_colour(number: int) -> tuple[float, float, float, float]:
+    """A number below 4096 as red, green, blue: four bits each, in the middle of their step, since the pipe may round down."""
+    red, green, blue = ((number >> shift & 15) * 16 + 8 if number else 0 for shift in (8, 4, 0))
+    return red / 255, green / 255, blue / 255, 1.0
