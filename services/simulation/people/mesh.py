@@ -237,17 +237,17 @@ def _apron(cloth: Rgb, body: Body) -> LimbMesh:
 def _blanket(person: Person, body: Body) -> LimbMesh:
     """A quilt over who sleeps, from the feet to the armpits, higher over who sleeps on a side; its frame is the ground frame."""
     height, aside = body.height, sleeps_on_side(quirks_of(person))
-    over = (1.92 * body.hips_half if aside else 1.75 * body.lying) + 0.022 * height
+    over = (2.05 * body.hips_half if aside else 1.85 * body.lying) + 0.028 * height
     wide = (1.9 if aside else 1.6) * body.shoulders_half
     soft = [round(0.5 * channel + 0.5 * 240) for channel in (person.bottom if person.number % 2 else person.top)]
     cloth: Rgb = (soft[0], soft[1], soft[2])
     edge = shade(cloth, 1.18)
-    feet, hem, y = -0.56 * height, 0.20 * height, -0.05 * height * side_faced(quirks_of(person)) * aside
+    feet, hem, y = -0.62 * height, 0.20 * height, -0.05 * height * side_faced(quirks_of(person)) * aside
     toes = max(0.85 * over, 1.12 * body.foot)
     rings = [
         Ring(feet, 0.55 * toes, 0.80 * wide, shade(cloth, 0.92), back=0.0, power=2.8),
-        Ring(feet + 0.05 * height, toes, 0.90 * wide, cloth, back=0.0, power=2.5),
-        Ring(-0.34 * height, 0.86 * over, wide, shade(cloth, 0.97), y=y, back=0.0, power=2.4),
+        Ring(feet + 0.06 * height, toes, 0.90 * wide, cloth, back=0.0, power=2.5),
+        Ring(-0.34 * height, 0.92 * over, wide, shade(cloth, 0.97), y=y, back=0.0, power=2.4),
         Ring(-0.02 * height, over, wide, cloth, y=y, back=0.0, power=2.4),
         Ring(hem - 0.07 * height, 1.02 * over, wide, cloth, back=0.0, power=2.4),
         Ring(hem - 0.07 * height, 1.02 * over, wide, edge, back=0.0, power=2.4),
