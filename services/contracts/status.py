@@ -99,9 +99,31 @@ class WatchStatus(Payload):
     )
 
 
+#: Whether a camera shows what it is meant to. ``lost``: no picture, or a slate in its place. ``frozen``: the same picture again
+#: and again. ``covered``: the lens is shut or hung over. ``defocused``: blurred against its own usual sharpness. ``moved``: it
+#: looks elsewhere. ``dark``: too little light to see by.
+HealthState = Literal["ok", "lost", "frozen", "covered", "defocused", "moved", "dark"]
+
+
+class HealthStatus(Payload):
+    """A camera's health, said on every change and once a minute; what rule I-23 and the page read."""
+
+    camera_id: CameraId
+    state: HealthState
+    since_ns: int = Field(description="capture time from which the state holds")
+    judged_ns: int = Field(description="capture time of the newest picture judged")
+    reference_age_s: float | None = Field(
+        default=None,
+        ge=0,
+        description="how long the reference has been learned; none: still learning, ok is not yet known",
+    )
+    measured: dict[str, float] = Field(default_factory=dict, max_length=32, description="name_unit and value")
+
+
 PAYLOADS: dict[str, type[Payload]] = {
     "kanhu.status.camera": CameraStatus,
     "kanhu.status.agent": AgentStatus,
     "kanhu.status.clock": ClockStatus,
     "kanhu.status.watch": WatchStatus,
+    "kanhu.status.health": HealthStatus,
 }

@@ -15,7 +15,7 @@ from services.contracts.cloud_event import CloudEvent
 from services.contracts.errors import Corrupt, Rejected
 from services.contracts.incident import Incident
 from services.contracts.sensor import DoorReading, HumidityReading, LockReading, TemperatureReading
-from services.contracts.status import AgentStatus, CameraStatus, ClockStatus, WatchStatus
+from services.contracts.status import AgentStatus, CameraStatus, ClockStatus, HealthStatus, WatchStatus
 from services.retention.watched import apply_watch
 
 #: Ids of applied records remembered per incident; a replay reaches no further back.
@@ -121,7 +121,7 @@ async def apply_status(tx: Transaction, catalog: Catalog, said: CloudEvent[Any])
 
 def _source_of(told: object) -> str:
     match told:
-        case CameraStatus() | WatchStatus():
+        case CameraStatus() | WatchStatus() | HealthStatus():
             return told.camera_id
         case AgentStatus() | ClockStatus():
             return told.agent_id
