@@ -27,6 +27,7 @@ from services.analyze.core.watched import Fates
 from services.analyze.core.zones import PictureSize
 from services.analyze.decoding import ChunkDecoder, Picture, frames_in
 from services.analyze.scaling import blocks_of, jpeg_of
+from services.analyze.sight import CameraSight
 from services.contracts.entity import CameraConfig, Zone
 from services.contracts.media_record import Chunk, RunStart
 from services.contracts.status import SkipCause
@@ -76,7 +77,7 @@ class CameraEngine:
 
     Without a detector (``use`` was never called) frames are decoded and not analysed. ``fates`` counts what became of every
     frame, ``cause`` says why the newest chunk was not watched (``None``: it was), ``looked_ns`` is the time spent on frames
-    after they were decoded, ``view`` the camera's health in a word. With a ``gate``, frames in which nothing moved are not run
+    after they were decoded, ``sight`` the camera's health. With a ``gate``, frames in which nothing moved are not run
     through the detector: they count as watched, with nobody in them (the gate is open while anybody is).
     """
 
@@ -89,7 +90,7 @@ class CameraEngine:
     fates: Fates = field(default_factory=Fates)
     cause: SkipCause | None = None
     looked_ns: int = 0
-    view: str = "unjudged"
+    sight: CameraSight = field(default_factory=CameraSight)
     _tracker: Tracker = field(init=False)
     _sampler: Sampler = field(init=False)
     _pace: Pace = field(init=False)
@@ -136,6 +137,11 @@ class CameraEngine:
     @property
     def analysed_frames(self) -> int:
         return self.fates.analysed
+
+    @property
+    def view(self) -> str:
+        """The camera's health in a word: a covered lens is not coverage."""
+        return self.sight.view
 
     @property
     def pace(self) -> Pace:
@@ -199,7 +205,9 @@ class CameraEngine:
         for picture in pictures:
             if not self._sampler.wants(picture.frame_ns):
                 self.fates.unasked += 1
-            elif not self._in_pace(picture):
+                continue
+            self.sight.look(picture.frame_ns, picture.frame)
+            if not self._in_pace(picture):
                 self.fates.skip("shed", 1)
             elif self.detector is None:
                 self.fates.skip("no_model", 1)
