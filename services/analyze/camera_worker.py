@@ -153,8 +153,9 @@ class CameraWorker:
         await self.say_watched()
 
     async def say_watched(self) -> None:
-        """Publish what was watched since the last time; nothing if no chunk came."""
+        """Publish what was watched since the last time (nothing if no chunk came), and how the camera sees."""
         await self._book.publish(self._around.announcer)
+        await self._say_health()
 
     # -- the task -----------------------------------------------------------------------------------------------------
 
@@ -212,6 +213,13 @@ class CameraWorker:
                 stale_ns = self._around.clock.now_ns() - outcome.chunk.facts.end_ns
                 metrics.ANALYSIS_STALENESS_SECONDS.observe(stale_ns / NS_PER_S)
             await self._announce(outcome.judgements)
+        if self._engine is not None and self._engine.sight.news():
+            await self._say_health()
+
+    async def _say_health(self) -> None:
+        said = self._engine.sight.status(self.camera_id, self._around.source) if self._engine is not None else None
+        if said is not None:
+            await self._around.announcer.status(said, self.camera_id)
 
     async def _rest(self) -> None:
         """Nothing waits: end what ended."""
@@ -226,6 +234,9 @@ class CameraWorker:
         silent_ns = self._around.clock.monotonic_ns() - self._heard_ns
         if silent_ns > SILENCE_S * NS_PER_S and engine.has_open_presence:
             await self._end_presences()
+        engine.sight.silent(silent_ns)
+        if engine.sight.news():
+            await self._say_health()
 
     async def _end_presences(self) -> None:
         if self._engine is not None:

@@ -26,12 +26,13 @@ from services.contracts.topics import DEAD_LETTER, INCIDENT, SENSOR, STATUS, VID
 
 @dataclass
 class House:
-    """``incidents`` and ``statuses`` are what the log holds so far."""
+    """``incidents``, ``statuses`` (of watching) and ``healths`` are what the log holds so far."""
 
     backbone: Backbone
     settings: Settings
     incidents: list[CloudEvent[Any]] = field(default_factory=list)
     statuses: list[CloudEvent[Any]] = field(default_factory=list)
+    healths: list[CloudEvent[Any]] = field(default_factory=list)
     dead_letters: int = 0
 
     async def send(self, records: Iterable[MediaRecord], camera_id: str = "room") -> None:
@@ -79,7 +80,8 @@ class House:
                     elif record.topic == INCIDENT.name:
                         self.incidents.append(decode_event(record.value or b"", incident.PAYLOADS))
                     else:
-                        self.statuses.append(decode_event(record.value or b"", status.PAYLOADS))
+                        said = decode_event(record.value or b"", status.PAYLOADS)
+                        (self.healths if said.type == "kanhu.status.health" else self.statuses).append(said)
 
 
 @contextlib.asynccontextmanager

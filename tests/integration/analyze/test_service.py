@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -77,17 +78,27 @@ async def test_a_person_in_an_armed_zone_is_announced_with_a_snapshot(
         assert cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR).shape == (360, 640, 3)
 
 
+def _looked(house: House) -> int:
+    """Frames watched: analysed, or seen to be still."""
+    return house.total("analysed_frames") + house.total("gated_frames")
+
+
 async def test_what_was_watched_is_said(tmp_path: Path, drawn_clip: DrawnClip, sections: dict[str, Any]) -> None:
     async with backbone_of(tmp_path, **sections) as house, analysis(house):
         await house.send(recent(drawn_clip))
         wanted = int(drawn_clip[2] * 5)
-        await house.until(lambda: house.total("analysed_frames") >= wanted, f"{wanted} analysed frames")
+        looked = partial(_looked, house)
+        await house.until(lambda: looked() >= wanted, f"{wanted} frames looked at")
         watched = [event.data for event in house.statuses]
-        assert house.total("analysed_frames") <= wanted + 1
+        assert looked() <= wanted + 1
         assert {status.camera_id for status in watched} == {"room"}
         assert watched[0].model.startswith("drawn-person@")
         assert house.total("skipped_chunks") + house.total("undecodable_chunks") == 0
         assert all(earlier.to_ns <= later.from_ns for earlier, later in pairwise(watched))
+        told = [event.data for event in house.healths]
+        assert {(status.camera_id, status.state) for status in told} == {("room", "ok")}
+        assert told[0].reference_age_s is None and told[-1].reference_age_s is not None
+        assert watched[-1].spans[-1].view == "clear"
 
 
 async def test_a_late_stream_is_skipped_and_counted(
