@@ -17,7 +17,7 @@ from services.contracts.cloud_event import decode_event
 from services.contracts.errors import Corrupt, KanhuError
 from services.contracts.incident import Incident
 from services.contracts.media_record import decode
-from services.contracts.status import AgentStatus, CameraStatus, WatchStatus
+from services.contracts.status import AgentStatus, CameraStatus, HealthStatus, WatchStatus
 from services.contracts.topics import INCIDENT, SENSOR, STATUS, VIDEO_DETECT
 
 VIEWERS_AT_MOST = 32
@@ -114,6 +114,8 @@ def _take_status(value: bytes, board: LiveBoard) -> None:
             board.take_status(said.data, said.time_ns)
         case WatchStatus():
             board.take_watch(said.data)
+        case HealthStatus():
+            board.take_health(said.data)
         case AgentStatus():
             board.agents[said.data.agent_id] = said.data
 

@@ -25,6 +25,7 @@ _STATES = {
     "kanhu.status.camera": "cameras",
     "kanhu.status.watch": "watches",
     "kanhu.status.agent": "agents",
+    "kanhu.status.health": "healths",
 }
 
 
@@ -38,6 +39,7 @@ class Archived:
     cameras: dict[str, tuple[int, Document]]
     watches: dict[str, tuple[int, Document]]
     agents: dict[str, tuple[int, Document]]
+    healths: dict[str, tuple[int, Document]]
 
 
 class Views:
@@ -60,6 +62,9 @@ class Views:
         _, watch = archived.watches.get(camera.camera_id, (0, {}))
         if board is not None and board.watch is not None and board.watch.to_ns >= int(watch.get("to_ns", 0)):
             watch = board.watch.model_dump(mode="json")
+        _, health = archived.healths.get(camera.camera_id, (0, {}))
+        if board is not None and board.health is not None:
+            health = board.health.model_dump(mode="json")
         state = said.get("state", "connecting")
         if state == "connecting" and board is not None and board.live and now_ns - board.until_ns < _FRESH_NS:
             state = "streaming"  # its footage arrives: that says more than a status that was missed
@@ -75,7 +80,7 @@ class Views:
             "frames_per_s": said.get("frames_per_s"), "bits_per_s": said.get("bits_per_s"),
             "picture_ns": picture.start_ns if picture is not None else None,
             "armed_zones": sum(zone.kind == "armed" for zone in camera.zones), "analyse": camera.analyse,
-            "watch": watch or None, "declared_in_file": declared,
+            "watch": watch or None, "health": health or None, "declared_in_file": declared,
         }  # fmt: skip
 
     async def coverage(self, camera_id: str, window: Span) -> Document:
@@ -155,7 +160,7 @@ class Views:
     async def _archived(self) -> Archived:
         async with self._catalog.snapshot() as transaction:
             rows = await transaction.rows(queries.statuses())
-        archived = Archived({}, {}, {})
+        archived = Archived({}, {}, {}, {})
         for row in rows:
             name = _STATES.get(row["kind"])
             if name is None:

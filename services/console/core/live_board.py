@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from services.contracts.incident import Incident
 from services.contracts.media_record import Chunk, Gap, MediaRecord, RunEnd, RunStart
-from services.contracts.status import AgentStatus, CameraStatus, WatchStatus
+from services.contracts.status import AgentStatus, CameraStatus, HealthStatus, WatchStatus
 
 RECENT_INCIDENTS = 200
 _RUNS_PER_CAMERA = 2
@@ -39,6 +39,7 @@ class CameraBoard:
     status: CameraStatus | None = None
     status_ns: int = 0
     watch: WatchStatus | None = None
+    health: HealthStatus | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +92,11 @@ class LiveBoard:
         board = self.camera(watch.camera_id)
         if board.watch is None or watch.to_ns >= board.watch.to_ns:
             board.watch = watch
+
+    def take_health(self, health: HealthStatus) -> None:
+        board = self.camera(health.camera_id)
+        if board.health is None or health.judged_ns >= board.health.judged_ns:
+            board.health = health
 
     def take_reading(self, sensor_id: str, kind: str, observed_ns: int, payload: dict[str, object]) -> None:
         known = self.readings.get(sensor_id)

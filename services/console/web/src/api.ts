@@ -8,6 +8,15 @@ export interface Watch {
   model: string;
 }
 
+/** Whether the camera shows what it is meant to; without a reference "ok" is not yet known. */
+export interface Health {
+  state: string;
+  since_ns: number;
+  judged_ns: number;
+  reference_age_s: number | null;
+  measured: Record<string, number>;
+}
+
 export interface Camera {
   camera_id: string;
   title: string;
@@ -26,6 +35,7 @@ export interface Camera {
   armed_zones: number;
   analyse: boolean;
   watch: Watch | null;
+  health: Health | null;
   declared_in_file: boolean;
 }
 

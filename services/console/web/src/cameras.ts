@@ -14,6 +14,7 @@ interface Card {
   loading: boolean;
   empty: HTMLElement;
   badge: HTMLElement;
+  health: HTMLElement;
   stamp: HTMLElement;
   name: HTMLElement;
   facts: HTMLElement;
@@ -76,7 +77,7 @@ export class Cameras {
 function makeCard(camera: Camera): Card {
   const card: Card = {
     root: el("article", "card camera"), picture: el("img", "picture"), shownNs: 0, loading: false, empty: el("p", "picture-empty"),
-    badge: el("span", "badge"), stamp: el("span", "stamp"), name: el("h3"), facts: el("p", "facts"), watch: el("p", "watch"),
+    badge: el("span", "badge"), health: el("span", "health"), stamp: el("span", "stamp"), name: el("h3"), facts: el("p", "facts"), watch: el("p", "watch"),
     trouble: el("p", "trouble"), bar: el("div", "bar"), watchBar: el("div", "bar watch-bar"), barNote: el("p", "bar-note"), remove: el("button", "quiet remove"), sinceNs: null,
   };
   card.root.dataset.camera = camera.camera_id;
@@ -84,7 +85,7 @@ function makeCard(camera: Camera): Card {
   show(card.picture, false);
   card.remove.type = "button";
   askBeforeRemoving(card, camera.camera_id);
-  const frame = el("div", "frame", card.picture, card.empty, card.badge, card.stamp);
+  const frame = el("div", "frame", card.picture, card.empty, card.badge, card.health, card.stamp);
   card.root.append(
     frame,
     el("div", "camera-body", el("header", "camera-head", card.name, card.remove), card.facts, card.trouble, card.bar, card.watchBar, card.barNote, card.watch),
@@ -106,6 +107,7 @@ function updateCard(card: Card, camera: Camera, nowNs: number): void {
   const troubled = camera.state === "offline" || camera.state === "refused" || camera.state === "unknown";
   show(card.trouble, troubled && Boolean(camera.cause ?? camera.detail));
   fill(card.trouble, [camera.cause && sayCause(camera.cause), camera.detail].filter(Boolean).join(" · "));
+  updateHealth(card.health, camera, nowNs);
   updateWatch(card.watch, camera, nowNs);
   updateRemove(card.remove, camera);
   loadPicture(card, camera, title);
@@ -120,6 +122,15 @@ function factsOf(camera: Camera): string {
   if (camera.frames_per_s) facts.push(`${Math.round(camera.frames_per_s)} fps`);
   if (camera.bits_per_s) facts.push(`${(camera.bits_per_s / 1e6).toFixed(1)} Mbit/s`);
   return facts.join(" · ");
+}
+
+/** A lens that is covered is told on the picture itself: it looks like a quiet room. */
+function updateHealth(node: HTMLElement, camera: Camera, nowNs: number): void {
+  const health = camera.health;
+  const wrong = health !== null && health.state !== "ok" && camera.analyse && camera.state === "streaming";
+  show(node, wrong);
+  node.dataset.health = health?.state ?? "";
+  fill(node, wrong ? `${sayView(health.state)} · ${length((nowNs - health.since_ns) / 1e9)}` : "");
 }
 
 /** "No incident" must always be told from "not watched". */
