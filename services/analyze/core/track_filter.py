@@ -66,8 +66,9 @@ class TrackFilter:
         """Take in boxes (m, 4) as centre and size, for the tracks ``rows``."""
         before = self.spread[rows]
         gain = before[:, :, :2] / (before[:, :, 0] + self._noise(scores))[:, :, None]
-        surprise = measured - self.mean[rows, 0]
-        self.mean[rows] += np.repeat(gain.transpose(0, 2, 1), 2, axis=2) * surprise[:, None, :]
+        mean = self.mean[rows]
+        surprise = (measured - mean[:, 0]).reshape(-1, 1, 2, 2)
+        self.mean[rows] = mean + (gain.transpose(0, 2, 1)[..., None] * surprise).reshape(-1, 2, 4)
         before[:, :, 2] -= gain[:, :, 1] * before[:, :, 1]
         before[:, :, :2] *= 1 - gain[:, :, :1]
         self.spread[rows] = before
@@ -88,6 +89,11 @@ class TrackFilter:
     def corners(self) -> Floats:
         """Where the boxes are thought to be: (n, 4) x1, y1, x2, y2."""
         return np.asarray(self.mean[:, 0] @ _CORNERS_OF)
+
+    def told(self, rows: Rows) -> tuple[Floats, Floats]:
+        """(corners, speed of the centre in pixels a second) of the tracks ``rows``: (m, 4), (m, 2)."""
+        mean = self.mean[rows]
+        return np.asarray(mean[:, 0] @ _CORNERS_OF), mean[:, 1, :2]
 
     def uncertainty_px(self, rows: Rows) -> Floats:
         """Standard deviation of the place of the tracks ``rows``, pixels."""

@@ -150,9 +150,14 @@ class Tracker:
             self._lives.see(rows, frame_ns, scores[columns], found.classes[columns])
             self._confirm(rows, frame_ns)
         born = self._begin(frame_ns, found, boxes, scores, columns)
+        if rows.size + born.size == 0:
+            return []
         order = np.argsort(rows)
-        fresh = np.arange(len(self._lives.ids) - len(born), len(self._lives.ids))
-        return self._told(frame_ns, np.concatenate([rows[order], fresh]), np.concatenate([columns[order], born]), found)
+        rows, columns = rows[order], columns[order]
+        if born.size:
+            rows = np.concatenate([rows, np.arange(len(self._lives.ids) - len(born), len(self._lives.ids))])
+            columns = np.concatenate([columns, born])
+        return self._told(frame_ns, rows, columns, found)
 
     def forget(self) -> None:
         """Drop all tracks: what comes next is not the continuation of what was. Ids are not used again."""
@@ -214,15 +219,15 @@ class Tracker:
         return fresh
 
     def _told(self, frame_ns: int, rows: Rows, columns: Rows, found: Detections) -> list[Track]:
-        lives, estimates = self._lives, self._filter.corners()
+        lives, (estimates, velocities) = self._lives, self._filter.told(rows)
         columns_of_a_track = (
             lives.ids[rows].tolist(),
             map(tuple, found.boxes[columns].tolist()),
             found.scores[columns].tolist(),
             lives.hits[rows].tolist(),
             lives.confirmed[rows].tolist(),
-            map(tuple, estimates[rows].tolist()),
-            map(tuple, self._filter.mean[rows, 1, :2].tolist()),
+            map(tuple, estimates.tolist()),
+            map(tuple, velocities.tolist()),
             ((frame_ns - lives.born_ns[rows]) / NS_PER_S).tolist(),
             lives.kind[rows].tolist(),
         )
