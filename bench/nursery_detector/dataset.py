@@ -1,0 +1,168 @@
+"""Renders pictures and says who is where in them; runs in ``.venv``.
+
+    python -m bench.nursery_detector.dataset FOLDER [--pictures N] [--seed S] [--unseen seeds|building] [--jobs J]
+
+Without ``--unseen`` other colours, cameras, crowds and days of the building ``sunflower`` are drawn (what is learned from);
+``--unseen seeds`` draws its own cameras on days of other seeds, ``--unseen building`` those of ``magnolia``, which nothing is
+ever learned from. Writes ``pictures.npy`` (n, 224, 384, 3) uint8 BGR and ``people.npy`` (m, 7) float32: picture, kind (0 adult, 1
+child), x1, y1, x2, y2 in pixels of the picture (the whole body's box, cut at the border), visible share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.nursery_detector.variation import Chance, crowd, varied_building
+from services.simulation import people
+from services.simulation.building import Building, BuildingCamera, load_building
+from services.simulation.day.nursery_day import NurseryDay
+from services.simulation.render.camera_model import CameraModel, camera_model
+from services.simulation.render.renderer import NurseryRenderer
+from services.simulation.world import PersonState, World
+
+WIDTH, HEIGHT = 384, 224
+_CAMERAS = 3  # a varied building; painting the plate of one takes seconds
+_PER_CAMERA = 84
+_MOMENTS = 6  # times of day for each camera: the light of each is worked out once
+_PADDING = 114
+#: Of these pictures so many show nobody, or whoever happens to be there.
+_ANYHOW = 0.1
+
+
+@dataclass(frozen=True)
+class Drawn:
+    picture: NDArray[np.uint8]
+    people: NDArray[np.float32]
+
+
+def draw(building: Building, seed: int, per_camera: int, *, crowds: bool) -> Iterator[Drawn]:
+    """Pictures of every camera of a building on one day."""
+    chance = np.random.default_rng([seed, 2])
+    date = datetime.date(2026, 1, 1) + datetime.timedelta(days=int(chance.integers(365)))
+    while date.weekday() >= 5:
+        date += datetime.timedelta(days=1)
+    day = NurseryDay(building, seed, date, mode="full-day", rate=6.0)
+    renderer = NurseryRenderer(building, seed)
+    for camera in building.cameras:
+        for number in range(per_camera):
+            moment = int(chance.integers(_MOMENTS)) if number >= _MOMENTS else number
+            world = day.world(_time(day, camera, moment, chance))
+            if crowds and chance.random() < 0.5:
+                world = crowd(building, camera, world, chance)
+            drawn = _drawn(renderer, camera, world)
+            if drawn is not None:
+                yield drawn
+
+
+def _time(day: NurseryDay, camera: BuildingCamera, moment: int, chance: Chance) -> float:
+    """A second within a quarter of an hour of one of the day's moments, when somebody is in the camera's room."""
+    anyhow = chance.random() < _ANYHOW
+    start_s = (7.5 + moment * 10.5 / _MOMENTS) * 3600
+    for _ in range(12):
+        t_s = float(start_s + chance.uniform(0, 900))
+        if anyhow or day.whereabouts(t_s).get(camera.room):
+            return t_s
+    return float(start_s + chance.uniform(0, 4 * 3600))
+
+
+def _drawn(renderer: NurseryRenderer, camera: BuildingCamera, world: World) -> Drawn | None:
+    picture = renderer.picture(camera.id, world)
+    if picture is None or camera.id in world.faults:
+        return None
+    shown = renderer.silhouettes(camera.id, world)
+    rows = _people(shown, camera_model(camera), world)
+    scale = min(WIDTH / camera.width_px, HEIGHT / camera.height_px)
+    size = (round(camera.width_px * scale), round(camera.height_px * scale))
+    laid = np.full((HEIGHT, WIDTH, 3), _PADDING, np.uint8)
+    laid[: size[1], : size[0]] = cv2.resize(picture[..., ::-1], size, interpolation=cv2.INTER_LINEAR)
+    rows[:, 1:5] *= scale
+    return Drawn(laid, rows)
+
+
+def _people(shown: NDArray[np.int32], model: CameraModel, world: World) -> NDArray[np.float32]:
+    """(n, 6): kind, box in pixels of the camera's picture, visible share."""
+    counts = np.bincount(shown.ravel(), minlength=1)
+    by_number = {state.person.number: state for state in world.persons}
+    rows = []
+    for number, state in by_number.items():
+        if number >= len(counts) or counts[number] == 0:
+            continue
+        partner = by_number.get(state.carried_by or state.carries or -1)
+        pixels, depths = model.project(people.posed_vertices(state, partner))
+        if (depths <= 0.1).any():
+            continue
+        low = np.clip(pixels.min(axis=0), 0, (model.width_px, model.height_px))
+        high = np.clip(pixels.max(axis=0), 0, (model.width_px, model.height_px))
+        whole = _body_pixels(state, partner, model)
+        share = min(1.0, counts[number] / max(whole, 1))
+        rows.append((float(state.person.role == "child"), *low, *high, share))
+    return np.array(rows, np.float32).reshape(-1, 6)
+
+
+def _body_pixels(state: PersonState, partner: PersonState | None, model: CameraModel) -> int:
+    """How many pixels of the picture the body would take if nothing stood before it: the hulls of its limbs."""
+    canvas = np.zeros((model.height_px, model.width_px), np.uint8)
+    meshes = people.limb_meshes(state.person)
+    for name, place in people.pose(state, partner).items():
+        if name == "blanket":
+            continue
+        pixels, _ = model.project(meshes[name].vertices @ place[:3, :3].T + place[:3, 3])
+        hull = cv2.convexHull(np.round(pixels).astype(np.int32))
+        cv2.fillConvexPoly(canvas, hull, 1)
+    return int(np.count_nonzero(canvas))
+
+
+def _part(task: tuple[int, int, str]) -> list[Drawn]:
+    seed, per_camera, unseen = task
+    if unseen:
+        building = load_building("magnolia" if unseen == "building" else "sunflower")
+        return list(draw(building, seed, per_camera, crowds=False))
+    chance = np.random.default_rng([seed, 1])
+    building = varied_building(load_building("sunflower"), chance, _CAMERAS)
+    return list(draw(building, seed, per_camera, crowds=True))
+
+
+def write(folder: Path, pictures: int, seed: int, unseen: str, jobs: int) -> None:
+    """Draw until there are at least ``pictures``, in ``jobs`` processes; the result does not depend on their number."""
+    cameras = len(load_building("magnolia" if unseen == "building" else "sunflower").cameras) if unseen else _CAMERAS
+    per_camera = 25 if unseen else _PER_CAMERA
+    parts = -(-pictures // (cameras * per_camera))
+    tasks = [(seed * 100_000 + number, per_camera, unseen) for number in range(parts)]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=4) as pool:
+        drawn = []
+        for number, part in enumerate(pool.map(_part, tasks), 1):
+            drawn += part
+            print(f"{number}/{parts}: {len(drawn)} pictures", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "pictures.npy", np.stack([one.picture for one in drawn]))
+    rows = [
+        np.concatenate([np.full((len(one.people), 1), index, np.float32), one.people], 1)
+        for index, one in enumerate(drawn)
+    ]
+    np.save(folder / "people.npy", np.concatenate(rows))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=int, default=6000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--unseen", choices=("", "seeds", "building"), default="")
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    write(arguments.folder, arguments.pictures, arguments.seed, arguments.unseen, arguments.jobs)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
