@@ -20,6 +20,7 @@ from pydantic_core import PydanticUndefined
 from services.backbone.settings_file import settings_schema
 from services.contracts import asyncapi
 from services.contracts.settings import Settings
+from services.simulation.building import building_schema
 
 REPOSITORY = Path(__file__).parents[1]
 REFERENCE = REPOSITORY / "docs" / "reference"
@@ -30,6 +31,7 @@ def pages() -> dict[str, str]:
     return {
         "asyncapi.json": json.dumps(asyncapi.document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
         "settings.schema.json": json.dumps(settings_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
+        "building.schema.json": json.dumps(building_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
         "settings.md": settings_page(),
         "metrics.md": metrics_page(),
     }

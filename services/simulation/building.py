@@ -234,7 +234,7 @@ class BuildingCamera(_Part):
     look_at: Spot3 | None = None
     pan_deg: float | None = Field(default=None, ge=-360, le=360)
     tilt_deg: float | None = Field(default=None, ge=-89, le=89)
-    roll_deg: float = Field(default=0.0, ge=-45, le=45)
+    roll_deg: float = Field(default=0.0, ge=-45, le=45, description="turns the picture clockwise")
     hfov_deg: float = Field(default=85.0, ge=20, le=125)
     k1: float = Field(
         default=-0.08, ge=-0.4, le=0.4, description="radial distortion, first coefficient (Brown-Conrady)"

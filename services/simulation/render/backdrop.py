@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from services.simulation.building import Building, BuildingCamera
 from services.simulation.render import sensor
 from services.simulation.render.light import Light, sun_direction
-from services.simulation.render.stage import Shine
 from services.simulation.render.plate import Plate, sun_picture
+from services.simulation.render.stage import Shine
 from services.simulation.world import World
 
 Floats = NDArray[np.float32]
@@ -59,7 +59,9 @@ def lighting_of(building: Building, world: World) -> Lighting:
     step = int(world.t_s // SUN_STEP_S)
     up = sun_direction((step + 0.5) * SUN_STEP_S, building.north_deg)
     daylight = _stepped(world.daylight)
-    sky = tuple(_stepped(daylight * _curtain_share(building, index, world.curtains)) for index in range(len(building.rooms)))
+    sky = tuple(
+        _stepped(daylight * _curtain_share(building, index, world.curtains)) for index in range(len(building.rooms))
+    )
     clear = max(0.0, daylight - 0.25) / 0.75
     lamps = tuple(_stepped(float(world.lights.get(room.id, 0.0))) for room in building.rooms)
     return Lighting(lamps, sky, daylight, clear * min(1.0, up[2] * 4) if up else 0.0, step)

@@ -136,4 +136,6 @@ def model_in(camera: BuildingCamera, world: World) -> CameraModel:
     fault = world.faults.get(camera.id)
     if fault is None or fault.kind != "moved" or fault.amount <= 0:
         return camera_model(camera)
-    return camera_model(camera).turned(_KNOCKED_PAN * fault.amount, _KNOCKED_TILT * fault.amount, _KNOCKED_ROLL * fault.amount)
+    return camera_model(camera).turned(
+        _KNOCKED_PAN * fault.amount, _KNOCKED_TILT * fault.amount, _KNOCKED_ROLL * fault.amount
+    )

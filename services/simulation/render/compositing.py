@@ -17,7 +17,17 @@ Picture = NDArray[np.uint8]
 Maps = tuple[NDArray[np.int16], NDArray[np.uint16]]
 Box = tuple[int, int, int, int]
 #: What of a body darkens the floor near it, and how wide that is.
-_NEAR_FLOOR = {"foot_l": 0.10, "foot_r": 0.10, "shin_l": 0.09, "shin_r": 0.09, "pelvis": 0.17, "chest": 0.16, "head": 0.11, "hand_l": 0.05, "hand_r": 0.05}
+_NEAR_FLOOR = {
+    "foot_l": 0.10,
+    "foot_r": 0.10,
+    "shin_l": 0.09,
+    "shin_r": 0.09,
+    "pelvis": 0.17,
+    "chest": 0.16,
+    "head": 0.11,
+    "hand_l": 0.05,
+    "hand_r": 0.05,
+}
 _MARGIN_M = 0.35
 _CORNERS = np.array([(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 _FIRE = np.array([1.0, 0.55, 0.20], np.float32)
@@ -76,7 +86,10 @@ def _joined(boxes: list[Box], box: Box) -> list[Box]:
     rest = []
     for other in boxes:
         if box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]:
-            return _joined([b for b in boxes if b is not other], (min(box[0], other[0]), min(box[1], other[1]), max(box[2], other[2]), max(box[3], other[3])))
+            return _joined(
+                [b for b in boxes if b is not other],
+                (min(box[0], other[0]), min(box[1], other[1]), max(box[2], other[2]), max(box[3], other[3])),
+            )
         rest.append(other)
     return [*rest, box]
 
@@ -112,17 +125,25 @@ def put_shade(picture: Picture, shaded: Picture, shot: Picture, maps: Maps) -> N
     soft = cv2.GaussianBlur(mask[here], (0, 0), 0.8)
     mask3 = cv2.merge([soft, soft, soft])
     lit, dim = picture[here], shaded[here]
-    picture[here] = cv2.add(cv2.multiply(lit, cv2.bitwise_not(mask3), scale=1 / 255), cv2.multiply(dim, mask3, scale=1 / 255))
+    picture[here] = cv2.add(
+        cv2.multiply(lit, cv2.bitwise_not(mask3), scale=1 / 255), cv2.multiply(dim, mask3, scale=1 / 255)
+    )
 
 
 def put_contact(picture: Picture, plate: Plate, model: CameraModel, bodies: Sequence[Limbs]) -> None:
     """Darken what bodies stand or lie near, coarsely: each limb takes light from what faces it."""
     for limbs in bodies:
         named = [(limbs[name][:3, 3], radius) for name, radius in _NEAR_FLOOR.items() if name in limbs]
-        balls, radii = np.array([at for at, _ in named], np.float32), np.array([radius for _, radius in named], np.float32)
+        balls, radii = (
+            np.array([at for at, _ in named], np.float32),
+            np.array([radius for _, radius in named], np.float32),
+        )
         low, high = balls.min(0) - _MARGIN_M, balls.max(0) + _MARGIN_M
         high[2] = min(high[2], low[2] + 0.9)
-        corners = np.array([(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (max(low[2], 0.0), high[2])], np.float64)
+        corners = np.array(
+            [(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (max(low[2], 0.0), high[2])],
+            np.float64,
+        )
         box = box_of(model, corners)
         if box is None:
             continue
@@ -137,7 +158,9 @@ def put_contact(picture: Picture, plate: Plate, model: CameraModel, bodies: Sequ
         facing = normals @ balls.T - (points * normals).sum(1)[:, None]
         dark = np.clip(facing, 0, None) * radii**2 / np.maximum(squared, radii**2 * 0.8) ** 1.5
         kept = np.clip(1 - 0.55 * dark.sum(1), 0.35, 1).reshape(y1 - y0, x1 - x0)
-        factor = cv2.resize(kept.astype(np.float32), (step * (x1 - x0), step * (y1 - y0)), interpolation=cv2.INTER_LINEAR)
+        factor = cv2.resize(
+            kept.astype(np.float32), (step * (x1 - x0), step * (y1 - y0)), interpolation=cv2.INTER_LINEAR
+        )
         place = picture[step * y0 : step * y1, step * x0 : step * x1]
         scaled = (factor[: place.shape[0], : place.shape[1]] * 255).astype(np.uint8)
         cv2.multiply(place, cv2.merge([scaled, scaled, scaled]), dst=place, scale=1 / 255)
@@ -158,7 +181,9 @@ def put_fire_light(picture: Picture, plate: Plate, model: CameraModel, world: Wo
         if depth[0] > 0.1:
             y, x = np.ogrid[: picture.shape[0], : picture.shape[1]]
             wide = 0.9 * flame.height_m * model.focal_px / depth[0]
-            glow += (0.32 * flicker * np.exp(-((x + 0.5 - pixel[0, 0]) ** 2 + (y + 0.5 - pixel[0, 1]) ** 2) / wide**2)).astype(np.float32)
+            glow += (
+                0.32 * flicker * np.exp(-((x + 0.5 - pixel[0, 0]) ** 2 + (y + 0.5 - pixel[0, 1]) ** 2) / wide**2)
+            ).astype(np.float32)
     tint = np.full(3, 0.7, np.float32) if grey else _FIRE
     lit = (plate.albedo.mean(2) ** 0.6 * np.minimum(total, 3.0) * 0.5 + glow)[..., None] * tint
     np.copyto(picture, np.clip(picture + lit * (255 - picture), 0, 255).astype(np.uint8))

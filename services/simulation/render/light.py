@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulation.building import Building, Opening, Room
+from services.simulation.building import Opening, Room
 from services.simulation.render.scene import Scene
 from services.simulation.render.shapes import srgb
 from services.simulation.render.shell import wall_frame, window_bars
@@ -153,7 +153,7 @@ class Light:
         dx, dy = wall.direction
         into = np.array([-dy * inward, dx * inward, 0], np.float32)
         total = np.zeros(len(points), np.float32)
-        parts = [(u, v) for u in (0.25, 0.75) for v in (0.3, 0.75)]
+        parts = [(u, v) for u, v in ((0.22, 0.35), (0.5, 0.75), (0.78, 0.35))]
         for u, v in parts:
             x, y = wall.point(window.at_m + (u - 0.5) * window.width_m, inward * wall.thickness_m / 2)
             middle = np.array([x, y, window.sill_m + v * window.height_m], np.float32)
@@ -203,11 +203,19 @@ class Light:
 
     def _openness(self, points: Floats, normals: Floats) -> Floats:
         """How much of the half-space above a surface is free, near by: four rings of ever coarser looks along five cones."""
-        aside = np.cross(normals, np.where(np.abs(normals[:, 2:]) < 0.9, np.array([[0, 0, 1]], np.float32), np.array([[1, 0, 0]], np.float32)))
+        aside = np.cross(
+            normals,
+            np.where(
+                np.abs(normals[:, 2:]) < 0.9, np.array([[0, 0, 1]], np.float32), np.array([[1, 0, 0]], np.float32)
+            ),
+        )
         aside /= np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-6)
         other = np.cross(normals, aside)
         total = np.zeros(len(points), np.float32)
-        cones = [(1.0, 0.0, 0.0), *((0.55, 0.83 * math.cos(a), 0.83 * math.sin(a)) for a in np.arange(4) * math.pi / 2 + 0.6)]
+        cones = [
+            (1.0, 0.0, 0.0),
+            *((0.55, 0.83 * math.cos(a), 0.83 * math.sin(a)) for a in np.arange(4) * math.pi / 2 + 0.6),
+        ]
         for up, one, two in cones:
             way = (normals * up + aside * one + other * two).astype(np.float32)
             free = np.ones(len(points), np.float32)
@@ -243,7 +251,8 @@ def _scattered(scene: Scene) -> Floats:
     corners, areas = scene.corners[chosen], scene.areas[chosen]
     count = np.ceil(areas / (_CUBE_M * 0.55) ** 2).astype(np.int64) + 1
     which = np.repeat(np.arange(len(chosen)), count)
-    uv = np.random.default_rng(3).random((len(which), 2), np.float32)
+    turn = np.arange(len(which))[:, None] * np.array([0.7548776662, 0.5698402910])  # spreads evenly, leaves no holes
+    uv = np.mod(turn, 1.0).astype(np.float32)
     over = uv.sum(1) > 1
     uv[over] = 1 - uv[over]
     a, b, c = corners[which, 0], corners[which, 1], corners[which, 2]

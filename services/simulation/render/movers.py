@@ -53,7 +53,15 @@ def _of_openings(building: Building) -> Iterator[Mover]:
             yield Mover(f"{opening.id}/sash", "sash", _sash(opening), opening, None, wall, inward)
             if opening.curtain:
                 for side in ("left", "right"):
-                    yield Mover(f"{opening.id}/curtain-{side}", f"curtain-{side}", _curtain(opening), opening, None, wall, inward)
+                    yield Mover(
+                        f"{opening.id}/curtain-{side}",
+                        f"curtain-{side}",
+                        _curtain(opening),
+                        opening,
+                        None,
+                        wall,
+                        inward,
+                    )
         if opening.is_exit:
             yield Mover(f"{opening.id}/clutter", "clutter", _clutter(), opening, None, wall, inward)
 
@@ -215,5 +223,11 @@ def flame_mesh() -> Mesh:
     m = Modeller()
     for scale, colour in ((1.0, (1.0, 0.45, 0.10)), (0.72, (1.0, 0.72, 0.18)), (0.42, (1.0, 0.95, 0.62))):
         profile = [(0.10, 0.0), (0.24, 0.16), (0.22, 0.34), (0.12, 0.62), (0.04, 0.88), (0.0, 1.0)]
-        m.turned([(r * scale, z * scale) for r, z in profile], Paint(colour, glow=1.0), sides=12, foot=(0, -0.02 * (1 - scale), 0), smooth=True)
+        m.turned(
+            [(r * scale, z * scale) for r, z in profile],
+            Paint(colour, glow=1.0),
+            sides=12,
+            foot=(0, -0.02 * (1 - scale), 0),
+            smooth=True,
+        )
     return m.mesh()

@@ -16,7 +16,17 @@ from services.simulation.render.shapes import Paint
 Floats = NDArray[np.float32]
 Pattern = Callable[[Paint, Floats, Floats], Floats]
 _TABLE = 512
-CRAYONS = np.array([(0.85, 0.30, 0.25), (0.95, 0.70, 0.20), (0.25, 0.55, 0.70), (0.40, 0.62, 0.32), (0.55, 0.38, 0.62), (0.92, 0.55, 0.62)], np.float32)
+CRAYONS = np.array(
+    [
+        (0.85, 0.30, 0.25),
+        (0.95, 0.70, 0.20),
+        (0.25, 0.55, 0.70),
+        (0.40, 0.62, 0.32),
+        (0.55, 0.38, 0.62),
+        (0.92, 0.55, 0.62),
+    ],
+    np.float32,
+)
 
 
 def painted(paint: Paint, local: Floats, pixel_m: Floats) -> Floats:
@@ -48,7 +58,10 @@ def noise(u: Floats, v: Floats, seed: int = 0) -> Floats:
 
 def cell(i: Floats, j: Floats, seed: int = 0) -> Floats:
     """A number 0..1 for each pair of whole numbers."""
-    return _cell_table()[(np.floor(i).astype(np.int64) * 7 + seed * 13) & (_TABLE - 1), (np.floor(j).astype(np.int64) * 3 + seed * 29) & (_TABLE - 1)]
+    return _cell_table()[
+        (np.floor(i).astype(np.int64) * 7 + seed * 13) & (_TABLE - 1),
+        (np.floor(j).astype(np.int64) * 3 + seed * 29) & (_TABLE - 1),
+    ]
 
 
 def _line(distance: Floats, width_m: float, pixel_m: Floats) -> Floats:
@@ -83,14 +96,19 @@ def _planks(paint: Paint, local: Floats, pixel_m: Floats) -> Floats:
     tone = cell(row, board, 5)
     grain = noise(along * 0.22 + tone * 9, local[:, 1] * 1.7 + tone * 5, 2)
     colour = _mix(paint, 0.1 + tone * 0.75 + 0.28 * grain)
-    gaps = np.maximum(_line(local[:, 1] - (row + 0.5 + np.sign(local[:, 1] / wide - row - 0.5) * 0.5) * wide, 0.005, pixel_m),
-                      _line(along - np.round(along / long) * long, 0.005, pixel_m))
+    gaps = np.maximum(
+        _line(local[:, 1] - (row + 0.5 + np.sign(local[:, 1] / wide - row - 0.5) * 0.5) * wide, 0.005, pixel_m),
+        _line(along - np.round(along / long) * long, 0.005, pixel_m),
+    )
     return colour * (1 - 0.34 * gaps)[:, None]
 
 
 def _grid(u: Floats, v: Floats, edge: tuple[float, float], joint_m: float, pixel_m: Floats) -> tuple[Floats, Floats]:
     tone = cell(u / edge[0], v / edge[1], 1)
-    joint = np.maximum(_line(u - np.round(u / edge[0]) * edge[0], joint_m, pixel_m), _line(v - np.round(v / edge[1]) * edge[1], joint_m, pixel_m))
+    joint = np.maximum(
+        _line(u - np.round(u / edge[0]) * edge[0], joint_m, pixel_m),
+        _line(v - np.round(v / edge[1]) * edge[1], joint_m, pixel_m),
+    )
     return tone, joint
 
 
@@ -121,12 +139,18 @@ def _wall(paint: Paint, local: Floats, _: Floats) -> Floats:
 
 
 def _speckle(paint: Paint, local: Floats, _: Floats) -> Floats:
-    return _mix(paint, 0.5 + 0.3 * noise(local[:, 0] * 3, local[:, 1] * 3) + 0.35 * (cell(local[:, 0] * 90, local[:, 1] * 90) - 0.5))
+    return _mix(
+        paint,
+        0.5 + 0.3 * noise(local[:, 0] * 3, local[:, 1] * 3) + 0.35 * (cell(local[:, 0] * 90, local[:, 1] * 90) - 0.5),
+    )
 
 
 def _soft(paint: Paint, local: Floats, _: Floats) -> Floats:
     weave = cell(local[:, 0] * 120 + local[:, 2] * 40, local[:, 1] * 120 + local[:, 2] * 80, paint.seed) - 0.5
-    return _flat(paint, local) * (1 + 0.07 * weave + 0.05 * noise(local[:, 0] * 1.5 + local[:, 2], local[:, 1] * 1.5))[:, None]
+    return (
+        _flat(paint, local)
+        * (1 + 0.07 * weave + 0.05 * noise(local[:, 0] * 1.5 + local[:, 2], local[:, 1] * 1.5))[:, None]
+    )
 
 
 def _grass(paint: Paint, local: Floats, _: Floats) -> Floats:
@@ -141,7 +165,11 @@ def _meadow(paint: Paint, local: Floats, _: Floats) -> Floats:
     """Ground around the premises: lawn, a light footpath along each side and a street beyond."""
     x, y = local[:, 0], local[:, 1]
     lawn = _mix(paint, 0.5 + 0.5 * noise(x * 0.05, y * 0.05))
-    out = np.where((np.mod(np.abs(y + 4), 60) > 14)[:, None] & (np.abs(y + 4) < 19)[:, None], np.array([0.50, 0.50, 0.51], np.float32), lawn)
+    out = np.where(
+        (np.mod(np.abs(y + 4), 60) > 14)[:, None] & (np.abs(y + 4) < 19)[:, None],
+        np.array([0.50, 0.50, 0.51], np.float32),
+        lawn,
+    )
     path = ((np.abs(y + 4) > 12.2) & (np.abs(y + 4) < 14))[:, None]
     return np.where(path, np.array([0.74, 0.71, 0.66], np.float32), out)
 
@@ -157,13 +185,21 @@ def _concrete(paint: Paint, local: Floats, _: Floats) -> Floats:
 
 def _puzzle(paint: Paint, local: Floats, pixel_m: Floats) -> Floats:
     i, j = np.floor(local[:, 0] / 0.5 + 0.5), np.floor(local[:, 1] / 0.5 + 0.5)
-    seam = np.maximum(*(_line(axis / 0.5 + 0.5 - np.round(axis / 0.5 + 0.5), 0.016, pixel_m * 2) for axis in (local[:, 0], local[:, 1])))
+    seam = np.maximum(
+        *(
+            _line(axis / 0.5 + 0.5 - np.round(axis / 0.5 + 0.5), 0.016, pixel_m * 2)
+            for axis in (local[:, 0], local[:, 1])
+        )
+    )
     return _mix(paint, ((i + j) % 2).astype(np.float32)) * (1 - 0.15 * seam)[:, None]
 
 
 def _rings(paint: Paint, local: Floats, _: Floats) -> Floats:
     radius = np.hypot(local[:, 0], local[:, 1]) / paint.scale_m[0]
-    shades = np.array([(0.97, 0.86, 0.62), paint.colour, (0.98, 0.93, 0.82), (0.55, 0.70, 0.62), (0.98, 0.93, 0.82), paint.colour], np.float32)
+    shades = np.array(
+        [(0.97, 0.86, 0.62), paint.colour, (0.98, 0.93, 0.82), (0.55, 0.70, 0.62), (0.98, 0.93, 0.82), paint.colour],
+        np.float32,
+    )
     edges = np.array([0.22, 0.46, 0.54, 0.78, 0.85], np.float32)
     woven = 1 + 0.05 * (cell(local[:, 0] * 70, local[:, 1] * 70) - 0.5)
     return shades[np.searchsorted(edges, radius)] * woven[:, None]
@@ -195,16 +231,25 @@ def _drawings(paint: Paint, local: Floats, _: Floats) -> Floats:
     """A row of sheets, each with somebody's sun, house, meadow or flowers; between them the wall shows as cork."""
     w, h = paint.scale_m[0], paint.scale_m[2]
     columns, rows = max(1, round(w / 0.36)), max(1, round(h / 0.32))
-    u, v = (local[:, 0] / w + 0.5) * columns, np.clip(local[:, 2] / h if np.ptp(local[:, 2]) > 0 else local[:, 2], 0, 0.999) * rows
+    u, v = (
+        (local[:, 0] / w + 0.5) * columns,
+        np.clip(local[:, 2] / h if np.ptp(local[:, 2]) > 0 else local[:, 2], 0, 0.999) * rows,
+    )
     i, j = np.floor(u), np.floor(v)
     chance = cell(i, j, paint.seed)
     lean = (chance - 0.5) * 0.16
     x, y = u - i - 0.5, v - j - 0.5
     x, y = x - y * lean, y + x * lean
     sheet = (np.abs(x) < 0.42) & (np.abs(y) < 0.40)
-    paper = np.where((cell(i, j, paint.seed + 7) < 0.35)[:, None], np.array([0.99, 0.90, 0.66], np.float32), np.array([0.97, 0.96, 0.93], np.float32))
+    paper = np.where(
+        (cell(i, j, paint.seed + 7) < 0.35)[:, None],
+        np.array([0.99, 0.90, 0.66], np.float32),
+        np.array([0.97, 0.96, 0.93], np.float32),
+    )
     picture = _picture(paper, x / 0.84, y / 0.8, cell(i, j, paint.seed + 3), cell(i, j, paint.seed + 5))
-    cork = np.array([0.78, 0.62, 0.44], np.float32) * (1 + 0.1 * (cell(local[:, 0] * 80, local[:, 2] * 80) - 0.5))[:, None]
+    cork = (
+        np.array([0.78, 0.62, 0.44], np.float32) * (1 + 0.1 * (cell(local[:, 0] * 80, local[:, 2] * 80) - 0.5))[:, None]
+    )
     return np.where(sheet[:, None], picture, cork)
 
 
@@ -212,13 +257,17 @@ def _picture(paper: Floats, x: Floats, y: Floats, theme: Floats, tint: Floats) -
     crayon = CRAYONS[(tint * 5.99).astype(np.int64)]
     other = CRAYONS[((tint * 37.7) % 5.99).astype(np.int64)]
     wobble = 0.03 * np.sin(x * 23 + theme * 40) + 0.02 * np.sin(y * 31)
-    scribble = (np.sin((x + y) * 55) > -0.25)
+    scribble = np.sin((x + y) * 55) > -0.25
     sun = np.hypot(x - 0.26, y - 0.26) + wobble < 0.13
     meadow = (y + wobble < -0.27) & scribble
     house = (np.abs(x + 0.1) < 0.17) & (y > -0.28) & (y < 0.02)
     roof = (np.abs(x + 0.1) < 0.24 - (y - 0.02)) & (y >= 0.02) & (y < 0.24)
     blobs = (np.hypot((x * 3) % 1 - 0.5, ((y + 0.1) * 3) % 1 - 0.5) + wobble < 0.28) & (np.abs(y) < 0.36)
-    face = (np.abs(np.hypot(x, y * 1.1) - 0.27 + wobble) < 0.035) | (np.hypot(np.abs(x) - 0.1, y - 0.08) < 0.03) | ((np.abs(np.hypot(x, y + 0.02) - 0.13) < 0.025) & (y < -0.05))
+    face = (
+        (np.abs(np.hypot(x, y * 1.1) - 0.27 + wobble) < 0.035)
+        | (np.hypot(np.abs(x) - 0.1, y - 0.08) < 0.03)
+        | ((np.abs(np.hypot(x, y + 0.02) - 0.13) < 0.025) & (y < -0.05))
+    )
     rainbow = (np.hypot(x, y + 0.3) > 0.22) & (np.hypot(x, y + 0.3) < 0.52) & (y > -0.3)
     out = paper.copy()
     which = (theme * 5).astype(np.int64)
@@ -237,13 +286,21 @@ def _picture(paper: Floats, x: Floats, y: Floats, theme: Floats, tint: Floats) -
 def _poster(paint: Paint, local: Floats, _: Floats) -> Floats:
     """A printed sheet: a soft ground, a hill, a balloon or an animal's round head, a line of dots below."""
     x, y = local[:, 0] / paint.scale_m[0], local[:, 2] / paint.scale_m[2] - 0.5
-    ground = np.array([(0.80, 0.89, 0.90), (0.98, 0.88, 0.72), (0.88, 0.92, 0.80), (0.93, 0.86, 0.90)], np.float32)[paint.seed % 4]
+    ground = np.array([(0.80, 0.89, 0.90), (0.98, 0.88, 0.72), (0.88, 0.92, 0.80), (0.93, 0.86, 0.90)], np.float32)[
+        paint.seed % 4
+    ]
     out = np.repeat(ground[None], len(local), 0)
     crayon, other = CRAYONS[paint.seed % 6], CRAYONS[(paint.seed // 6 + 3) % 6]
     hill = y < -0.22 + 0.1 * np.sin(x * 5 + paint.seed)
     head, ears = np.hypot(x, y - 0.03) < 0.24, np.hypot(np.abs(x) - 0.18, y - 0.22) < 0.1
     eyes, nose = np.hypot(np.abs(x) - 0.09, y - 0.06) < 0.03, np.hypot(x, y + 0.04) < 0.045
-    for mask, colour in ((hill, (0.62, 0.74, 0.52)), (ears, other), (head, crayon), (eyes, (0.15, 0.13, 0.13)), (nose, (0.98, 0.93, 0.85))):
+    for mask, colour in (
+        (hill, (0.62, 0.74, 0.52)),
+        (ears, other),
+        (head, crayon),
+        (eyes, (0.15, 0.13, 0.13)),
+        (nose, (0.98, 0.93, 0.85)),
+    ):
         out[mask] = colour
     out[(np.abs(x) > 0.46) | (np.abs(y) > 0.47)] = (0.98, 0.97, 0.94)
     return out
@@ -256,7 +313,9 @@ def _board(paint: Paint, local: Floats, _: Floats) -> Floats:
     u, v = (x + 5) / 0.26 - i - 0.5, z / 0.24 - j - 0.5
     chance = cell(i, j, paint.seed)
     note = (np.abs(u) < 0.26 + 0.14 * chance) & (np.abs(v) < 0.40 - 0.12 * chance) & (chance < 0.72)
-    sheet = np.array([(0.97, 0.96, 0.92), (0.98, 0.90, 0.60), (0.80, 0.90, 0.93), (0.97, 0.80, 0.76)], np.float32)[(cell(i, j, paint.seed + 1) * 3.99).astype(np.int64)]
+    sheet = np.array([(0.97, 0.96, 0.92), (0.98, 0.90, 0.60), (0.80, 0.90, 0.93), (0.97, 0.80, 0.76)], np.float32)[
+        (cell(i, j, paint.seed + 1) * 3.99).astype(np.int64)
+    ]
     text = (np.abs((v * 9) % 1 - 0.5) < 0.17) & (np.abs(u) < 0.2) & (v < 0.2)
     sheet = np.where(text[:, None], sheet * 0.62, sheet)
     return np.where(note[:, None], sheet, _flat(paint, local) * (1 + 0.1 * (cell(x * 80, z * 80) - 0.5))[:, None])

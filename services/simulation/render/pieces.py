@@ -48,7 +48,11 @@ def _table(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> No
 
 def _round_table(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
     r, h = size[0] / 2, size[2]
-    m.turned([(0, h - 0.04), (r - 0.02, h - 0.04), (r, h - 0.03), (r, h - 0.01), (r - 0.012, h), (0, h)], wood(colour), sides=36)
+    m.turned(
+        [(0, h - 0.04), (r - 0.02, h - 0.04), (r, h - 0.03), (r, h - 0.01), (r - 0.012, h), (0, h)],
+        wood(colour),
+        sides=36,
+    )
     for turn in np.arange(4) * np.pi / 2 + np.pi / 4:
         x, y = float(np.cos(turn)) * r * 0.7, float(np.sin(turn)) * r * 0.7
         m.rod((x * 1.12, y * 1.12, 0), (x, y, h - 0.03), 0.022, wood(BEECH), end_m=0.03)
@@ -101,11 +105,28 @@ def _cot(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> No
         m.box((w, 0.04, 0.14 if y < 0 else 0.2), (0, y, h - 0.1), Paint(colour), round_m=0.018)
     m.box((w - 0.05, d - 0.1, 0.07), (0, 0, h - 0.06), Paint((0.95, 0.94, 0.91), pattern="cloth"), round_m=0.03)
     turn = float(rng.normal(0, 0.06))
-    m.box((w * 0.62, 0.24, 0.07), (0, d / 2 - 0.22, h), Paint((0.97, 0.96, 0.93), pattern="cloth"), round_m=0.034, turn_rad=turn)
+    m.box(
+        (w * 0.62, 0.24, 0.07),
+        (0, d / 2 - 0.22, h),
+        Paint((0.97, 0.96, 0.93), pattern="cloth"),
+        round_m=0.034,
+        turn_rad=turn,
+    )
     blanket = Paint(colour, shade(colour, 1.5), "blanket", (0.12, 0.12, 0.12), int(rng.integers(99)))
     length = d * float(rng.uniform(0.44, 0.56))
-    m.box((w + 0.015, length, 0.035), (0, -d / 2 + 0.06 + length / 2, h - 0.005), blanket, round_m=0.016, turn_rad=turn / 2)
-    m.box((w + 0.02, 0.13, 0.03), (0, -d / 2 + 0.06 + length, h + 0.022), Paint((0.96, 0.94, 0.90), pattern="cloth"), round_m=0.014)
+    m.box(
+        (w + 0.015, length, 0.035),
+        (0, -d / 2 + 0.06 + length / 2, h - 0.005),
+        blanket,
+        round_m=0.016,
+        turn_rad=turn / 2,
+    )
+    m.box(
+        (w + 0.02, 0.13, 0.03),
+        (0, -d / 2 + 0.06 + length, h + 0.022),
+        Paint((0.96, 0.94, 0.90), pattern="cloth"),
+        round_m=0.014,
+    )
 
 
 def _crib(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
@@ -145,7 +166,11 @@ def _bookshelf(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator)
                 x += 0.12
                 continue
             cover = TOYS[int(rng.integers(len(TOYS)))]
-            m.box((thick, 0.19, tall), (x + thick / 2, -0.03, size[2] * row / rows + 0.03), Paint(shade(cover, float(rng.uniform(0.7, 1.2)))))
+            m.box(
+                (thick, 0.19, tall),
+                (x + thick / 2, -0.03, size[2] * row / rows + 0.03),
+                Paint(shade(cover, float(rng.uniform(0.7, 1.2)))),
+            )
             x += thick + 0.002
 
 
@@ -181,7 +206,9 @@ def _sofa(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> Non
     cloth = Paint(colour, pattern="cloth")
     m.box((w, d, 0.2), (0, 0, 0.04), cloth, round_m=0.05)
     for x in (-w / 4 + 0.03, w / 4 - 0.03):
-        m.box((w / 2 - 0.09, d - 0.2, 0.12), (x, -0.06, 0.22), Paint(shade(colour, 1.08), pattern="cloth"), round_m=0.05)
+        m.box(
+            (w / 2 - 0.09, d - 0.2, 0.12), (x, -0.06, 0.22), Paint(shade(colour, 1.08), pattern="cloth"), round_m=0.05
+        )
     m.box((w, 0.18, h - 0.05), (0, d / 2 - 0.09, 0.05), cloth, round_m=0.08)
     for x in (-w / 2 + 0.06, w / 2 - 0.06):
         m.box((0.13, d, 0.4), (x, 0, 0.04), cloth, round_m=0.06)
@@ -222,7 +249,12 @@ def _play_kitchen(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator
     m.box((w * 0.42, 0.015, 0.34), (w / 4, -d / 2 - 0.005, 0.09), WHITE, round_m=0.006)
     for x in (-w / 4 - 0.1, -w / 4 + 0.1):
         m.turned([(0, 0), (0.075, 0), (0.075, 0.008), (0, 0.008)], DARK, foot=(x, -0.02, 0.5), sides=18)
-    m.turned([(0, 0), (0.06, 0), (0.065, 0.07), (0.06, 0.075), (0, 0.06)], Paint(TOYS[0]), foot=(-w / 4 - 0.1, -0.02, 0.51), sides=16)
+    m.turned(
+        [(0, 0), (0.06, 0), (0.065, 0.07), (0.06, 0.075), (0, 0.06)],
+        Paint(TOYS[0]),
+        foot=(-w / 4 - 0.1, -0.02, 0.51),
+        sides=16,
+    )
     m.turned([(0, 0), (0.1, 0), (0.12, 0.01), (0, 0.004)], METAL, foot=(w / 4, -0.02, 0.5), sides=18)
 
 
@@ -259,10 +291,20 @@ def _toy(m: Modeller, at: Xyz, rng: np.random.Generator, *, limit_m: float = 0.2
         for k in range(3):
             if (k + 1) * 0.035 < limit_m:
                 r = size * (0.7 - 0.17 * k)
-                m.turned([(0, 0), (r, 0), (r, 0.035), (0, 0.035)], Paint(TOYS[(k + form) % 6]), foot=(at[0], at[1], at[2] + k * 0.035), sides=14)
+                m.turned(
+                    [(0, 0), (r, 0), (r, 0.035), (0, 0.035)],
+                    Paint(TOYS[(k + form) % 6]),
+                    foot=(at[0], at[1], at[2] + k * 0.035),
+                    sides=14,
+                )
     else:
         m.box((size * 1.5, size * 0.7, size * 0.5), (at[0], at[1], at[2] + 0.02), paint, round_m=0.02)
-        m.box((size * 0.7, size * 0.66, size * 0.4), (at[0], at[1], at[2] + 0.02 + size * 0.45), Paint((0.9, 0.9, 0.88)), round_m=0.02)
+        m.box(
+            (size * 0.7, size * 0.66, size * 0.4),
+            (at[0], at[1], at[2] + 0.02 + size * 0.45),
+            Paint((0.9, 0.9, 0.88)),
+            round_m=0.02,
+        )
 
 
 _FORMS: dict[str, tuple[Draw, Colour]] = {

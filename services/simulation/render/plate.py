@@ -19,6 +19,7 @@ from services.simulation.render.scene import Scene
 
 Floats = NDArray[np.float32]
 _FINE = 2.0  # the plate is painted twice as fine as the picture, then filtered
+_COARSE = 3  # light is reckoned on so many times fewer fine pixels each way, and spread
 _LEAST_SHARE = 0.002
 OUTSIDE = -1
 
@@ -91,7 +92,7 @@ def paint_plate(scene: Scene, hiding: Scene, light: Light, model: CameraModel) -
             plate.glow[int(room)] = pictured(albedo[here] * glow[here, None], here)
     _put_nearest(plate, shown, rooms, shape, maps)
     above = np.zeros((shape[0] * shape[1], 3), np.float32)
-    free = np.setdiff1d(np.arange(shape[0] * shape[1]), shown.seen)
+    free = np.flatnonzero(faces < 0)
     above[free] = _heaven(rays.reshape(-1, 3)[free])
     heaven = cv2.remap(above.reshape(*shape, 3), *maps, cv2.INTER_LINEAR)
     plate.sky[OUTSIDE] = plate.sky.get(OUTSIDE, 0.0) + heaven
@@ -132,12 +133,17 @@ def _faces_seen(scene: Scene, model: CameraModel, pinhole: engine.Pinhole) -> ND
 
 
 def _rays(model: CameraModel, pinhole: engine.Pinhole) -> Floats:
-    x, y = np.meshgrid(np.arange(pinhole.width_px) + 0.5 - pinhole.width_px / 2, np.arange(pinhole.height_px) + 0.5 - pinhole.height_px / 2)
+    x, y = np.meshgrid(
+        np.arange(pinhole.width_px) + 0.5 - pinhole.width_px / 2,
+        np.arange(pinhole.height_px) + 0.5 - pinhole.height_px / 2,
+    )
     plane = np.stack([x / pinhole.focal_px, y / pinhole.focal_px, np.ones_like(x)], axis=-1)
     return np.asarray(plane @ model.rotation, np.float32)
 
 
-def _surfaces(scene: Scene, model: CameraModel, pinhole: engine.Pinhole, faces: NDArray[np.int64], rays: Floats) -> _Surfaces:
+def _surfaces(
+    scene: Scene, model: CameraModel, pinhole: engine.Pinhole, faces: NDArray[np.int64], rays: Floats
+) -> _Surfaces:
     seen = np.flatnonzero(faces >= 0)
     used = _distinct(faces[seen])
     numbered = np.searchsorted(used, faces[seen])
@@ -161,7 +167,9 @@ def _surfaces(scene: Scene, model: CameraModel, pinhole: engine.Pinhole, faces: 
     depth = np.clip(t, 0, 200)
     pixel_m = depth / pinhole.focal_px / np.clip(np.abs(slope) / np.linalg.norm(ray, axis=1), 0.12, 1)
     points = (away + model.at).astype(np.float32)
-    return _Surfaces(seen, faces[seen], points, normals.astype(np.float32), local.astype(np.float32), pixel_m.astype(np.float32))
+    return _Surfaces(
+        seen, faces[seen], points, normals.astype(np.float32), local.astype(np.float32), pixel_m.astype(np.float32)
+    )
 
 
 def _albedo(scene: Scene, shown: _Surfaces) -> Floats:
@@ -177,29 +185,30 @@ def _albedo(scene: Scene, shown: _Surfaces) -> Floats:
 
 
 def _light(light: Light, shown: _Surfaces, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Light on each fine pixel: reckoned on every second one of every second row, spread to its like, reckoned where none is alike."""
+    """Light on each fine pixel: reckoned on every third one of every third row, spread to its like, reckoned where none is alike."""
     place = np.full(shape[0] * shape[1], -1, np.int64)
     place[shown.seen] = np.arange(len(shown.seen))
     rows, columns = np.divmod(shown.seen, shape[1])
-    coarse = np.flatnonzero((rows % 2 == 0) & (columns % 2 == 0))
+    coarse = np.flatnonzero((rows % _COARSE == 0) & (columns % _COARSE == 0))
     result = [np.zeros((len(shown.seen), 3), np.float32) for _ in range(2)]
     _reckon(light, shown, coarse, result)
-    rest = np.flatnonzero((rows % 2 == 1) | (columns % 2 == 1))
+    rest = np.flatnonzero((rows % _COARSE > 0) | (columns % _COARSE > 0))
     weight = np.zeros(len(rest), np.float32)
     sums = [np.zeros((len(rest), 3), np.float32) for _ in range(2)]
-    low_row, low_column = rows[rest] // 2 * 2, columns[rest] // 2 * 2
-    for down in (0, 2):
-        for right in (0, 2):
-            row, column = np.minimum(low_row + down, (shape[0] - 1) // 2 * 2), np.minimum(low_column + right, (shape[1] - 1) // 2 * 2)
+    low_row, low_column = rows[rest] // _COARSE * _COARSE, columns[rest] // _COARSE * _COARSE
+    for down in (0, _COARSE):
+        for right in (0, _COARSE):
+            row = np.minimum(low_row + down, (shape[0] - 1) // _COARSE * _COARSE)
+            column = np.minimum(low_column + right, (shape[1] - 1) // _COARSE * _COARSE)
             other = place[row * shape[1] + column]
-            near = (2 - np.abs(rows[rest] - row)) * (2 - np.abs(columns[rest] - column)) * (other >= 0)
+            near = (_COARSE - np.abs(rows[rest] - row)) * (_COARSE - np.abs(columns[rest] - column)) * (other >= 0)
             alike = (shown.normals[rest] * shown.normals[other]).sum(1) > 0.92
             apart = np.abs(((shown.points[rest] - shown.points[other]) * shown.normals[rest]).sum(1))
             w = np.where(alike & (apart < 0.01 + 2 * shown.pixel_m[rest]), near, 0).astype(np.float32)
             weight += w
             for total, values in zip(sums, result, strict=True):
                 total += values[other] * w[:, None]
-    known = weight > 0.4
+    known = weight > 0.15 * _COARSE**2
     for total, values in zip(sums, result, strict=True):
         values[rest[known]] = total[known] / weight[known, None]
     _reckon(light, shown, rest[~known], result)
@@ -234,7 +243,13 @@ def _heaven(rays: Floats) -> Floats:
     return np.where((up < edge)[:, None], leaves, sky).astype(np.float32)
 
 
-def _put_nearest(plate: Plate, shown: _Surfaces, rooms: NDArray[np.int32], shape: tuple[int, int], maps: tuple[NDArray[np.int16], NDArray[np.uint16]]) -> None:
+def _put_nearest(
+    plate: Plate,
+    shown: _Surfaces,
+    rooms: NDArray[np.int32],
+    shape: tuple[int, int],
+    maps: tuple[NDArray[np.int16], NDArray[np.uint16]],
+) -> None:
     """Points, normals and rooms must not be averaged over edges: take the nearest fine pixel's."""
     for target, values in ((plate.points, shown.points), (plate.normals, shown.normals), (plate.rooms, rooms)):
         fine = np.full((shape[0] * shape[1], *values.shape[1:]), -1 if target is plate.rooms else 0, np.float32)

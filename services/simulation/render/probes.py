@@ -68,7 +68,9 @@ class Probes:
         low, high = corners.min(0), corners.max(0)
         cell_m = cell_m if room >= 0 else 30.0
         nx, ny = (max(1, int(np.ceil(edge / cell_m))) for edge in high - low)
-        x, y = np.meshgrid(low[0] + (np.arange(nx) + 0.5) * cell_m, low[1] + (np.arange(ny) + 0.5) * cell_m, indexing="ij")
+        x, y = np.meshgrid(
+            low[0] + (np.arange(nx) + 0.5) * cell_m, low[1] + (np.arange(ny) + 0.5) * cell_m, indexing="ij"
+        )
         inset = np.clip(np.stack([x.ravel(), y.ravel()], 1), low + 0.15, high - 0.15)
         return low, inset.astype(np.float32), (nx, ny)
 
@@ -79,7 +81,10 @@ class Probes:
             points, normals = np.repeat(at, 6, 0), np.tile(_WAYS, (len(at), 1))
             fell = self._light.falling(points, normals)
             # A body has some of what its place lacks: next to a shelf it is no darker than a step away.
-            blend = [0.85 * part.reshape(*shape, 6, 3) + 0.15 * part.reshape(-1, 6, 3).mean(0) for part in (fell.lamps, fell.sky)]
+            blend = [
+                0.85 * part.reshape(*shape, 6, 3) + 0.15 * part.reshape(-1, 6, 3).mean(0)
+                for part in (fell.lamps, fell.sky)
+            ]
             self._grids[room] = _Grid(low, *blend)
         return self._grids[room]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import zlib
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -128,7 +128,9 @@ class NurseryRenderer:
             picture = sensor.darkened(picture, amount)
         gain = 1.0 + 0.12 * min(backdrop.exposure, 16.0) + (1.0 if backdrop.infrared else 0.0)
         frame = world.day * 86_400 * camera.frames_per_s + round(world.t_s * camera.frames_per_s)
-        sensor.add_grain(picture, camera.noise * gain * (1.3 if kind in ("dark", "covered") else 1.0), self._seed_of(camera), frame)
+        sensor.add_grain(
+            picture, camera.noise * gain * (1.3 if kind in ("dark", "covered") else 1.0), self._seed_of(camera), frame
+        )
         sensor.write(picture, _written_time(world))
         sensor.write(picture, camera.title.en, right=True, bottom=True)
         return picture
@@ -202,23 +204,37 @@ class NurseryRenderer:
         middles = np.array([state.at for state in states]) + (0, 0, 0.6)
         seen = compositing.may_be_seen(view.model, middles, 1.3) & self._in_rooms(view, middles)
         wanted = {state.person.number for state, shows in zip(states, seen, strict=True) if shows}
-        partners = {number for state in states if state.person.number in wanted for number in (state.carried_by, state.carries)}
+        partners = {
+            number for state in states if state.person.number in wanted for number in (state.carried_by, state.carries)
+        }
         posed = [state for state in states if state.person.number in wanted | partners]
         limbs = people.poses(posed)
         chosen = [index for index, state in enumerate(posed) if state.person.number in wanted]
         return _Cast([posed[index] for index in chosen], [limbs[index] for index in chosen])
 
-    def _set(self, cast: _Cast, world: World, view: _View, lit: tuple[Backdrop, Lighting] | None) -> list[NDArray[np.float64]]:
+    def _set(
+        self, cast: _Cast, world: World, view: _View, lit: tuple[Backdrop, Lighting] | None
+    ) -> list[NDArray[np.float64]]:
         """Set the stage; the answer are the corners of what was set besides people."""
         placed = self._stage.mover_matrices(world)
         corners = [where[:3, 3] + mover.mesh.vertices.astype(np.float64) @ where[:3, :3].T for mover, where in placed]
         middles = np.array([points.mean(0) for points in corners]).reshape(-1, 3)
         chosen = np.flatnonzero(compositing.may_be_seen(view.model, middles, 1.6) & self._near_rooms(view, placed))
         placed, corners = [placed[index] for index in chosen], [corners[index] for index in chosen]
-        self._stage.put_people(cast.states, cast.limbs, [self._shine(*state.at[:2], view, lit) for state in cast.states])
-        self._stage.put_movers(placed, [self._shine(*points.mean(0)[:2], view, lit) for points in corners])
+        self._stage.put_people(
+            cast.states, cast.limbs, [self._shine(*state.at[:2], view, lit) for state in cast.states]
+        )
+        shines = [self._shine(*points.mean(0)[:2], view, lit) for points in corners]
+        lets_through = [mover.kind.startswith("curtain") for mover, _ in placed]
+        self._stage.put_movers(
+            placed, [_through(shine) if cloth else shine for shine, cloth in zip(shines, lets_through, strict=True)]
+        )
         self._stage.put_flames(world.flames, world.t_s)
-        flames = [np.array(flame.at) + np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1.3)]) * flame.height_m for flame in world.flames]
+        flames = [
+            np.array(flame.at)
+            + np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1.3)]) * flame.height_m
+            for flame in world.flames
+        ]
         return [*(np.stack([points.min(0), points.max(0)]) for points in corners), *flames]
 
     def _in_rooms(self, view: _View, at: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -271,7 +287,9 @@ _NONE, _ALL = np.zeros(3, np.float32), np.ones(3, np.float32)
 _FLAT_LIGHT = Shine(_ALL, _NONE, _NONE, (0.0, 0.0, 1.0))
 
 
-def _shine_of(six: NDArray[np.float32], sun: NDArray[np.float32], up: tuple[float, float, float] | None, exposure: float) -> Shine:
+def _shine_of(
+    six: NDArray[np.float32], sun: NDArray[np.float32], up: tuple[float, float, float] | None, exposure: float
+) -> Shine:
     """Six sides' light as an ambient one and two directed ones, matched in display units."""
     sides = six[:4]
     side = int(sides.sum(1).argmax())
@@ -286,9 +304,18 @@ def _shine_of(six: NDArray[np.float32], sun: NDArray[np.float32], up: tuple[floa
     return Shine(around, above, beside, way)
 
 
+def _through(shine: Shine) -> Shine:
+    """Light on thin cloth: what falls on its back comes through."""
+    return Shine(shine.around + 0.35 * shine.above + 0.75 * shine.beside, _NONE, shine.beside * 0.25, shine.side)
+
+
 def _written_time(world: World) -> str:
     try:
-        day = datetime.date.fromordinal(world.day) if world.day > 366 else datetime.date(2026, 1, 1) + datetime.timedelta(world.day)
+        day = (
+            datetime.date.fromordinal(world.day)
+            if world.day > 366
+            else datetime.date(2026, 1, 1) + datetime.timedelta(world.day)
+        )
     except (ValueError, OverflowError):
         day = datetime.date(2026, 1, 1)
     whole = int(world.t_s)

@@ -42,7 +42,10 @@ def build_scene(building: Building, seed: int, *, plain: bool = False) -> Scene:
     casting = [True] * len(shell) + [piece.kind not in _CASTS_NO_SHADOW for piece in building.furniture]
     meshes = [*shell, *pieces]
     paints: dict[Paint, int] = {}
-    numbers = [np.array([paints.setdefault(paint, len(paints)) for paint in mesh.paints], np.int32)[mesh.paint] for mesh in meshes]
+    numbers = [
+        np.array([paints.setdefault(paint, len(paints)) for paint in mesh.paints], np.int32)[mesh.paint]
+        for mesh in meshes
+    ]
     return Scene(
         building, _stacked(meshes, "vertices"), _stacked(meshes, "normals"), _stacked(meshes, "local"),
         np.concatenate(numbers), tuple(paints),

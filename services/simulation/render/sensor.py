@@ -40,7 +40,9 @@ def exposed(light: Floats, exposure: float) -> Picture:
 def exposure_of(light: Floats) -> float:
     """What a camera's automatic exposure chooses; it does not quite make up for dark or bright."""
     lum = light @ GREY
-    mean = float(np.exp(np.log(np.maximum(lum[::4, ::4], 0.004)).mean()) * 0.6 + 0.4 * np.minimum(lum[::4, ::4], 3.0).mean())
+    mean = float(
+        np.exp(np.log(np.maximum(lum[::4, ::4], 0.004)).mean()) * 0.6 + 0.4 * np.minimum(lum[::4, ::4], 3.0).mean()
+    )
     return float(min(16.0, MIDDLE / mean**0.86))
 
 

@@ -81,11 +81,15 @@ class Modeller:
 
     def box(self, size: Xyz, foot: Xyz, paint: Paint, *, round_m: float = 0.0, turn_rad: float = 0.0) -> None:
         """``foot`` is the middle of its lower face; ``round_m`` rounds its edges."""
-        vertices, normals, faces = rounded_box(size, 0.0 if self._plain else min(round_m, *(edge / 2.01 for edge in size)))
+        vertices, normals, faces = rounded_box(
+            size, 0.0 if self._plain else min(round_m, *(edge / 2.01 for edge in size))
+        )
         vertices, normals = _about_z(vertices, turn_rad), _about_z(normals, turn_rad)
         self.add(vertices + np.array([foot[0], foot[1], foot[2] + size[2] / 2], np.float32), normals, faces, paint)
 
-    def rod(self, start: Xyz, end: Xyz, radius_m: float, paint: Paint, *, sides: int = 10, end_m: float | None = None) -> None:
+    def rod(
+        self, start: Xyz, end: Xyz, radius_m: float, paint: Paint, *, sides: int = 10, end_m: float | None = None
+    ) -> None:
         """A round bar; ``end_m`` is the radius at its end, if another."""
         last = radius_m if end_m is None else end_m
         length = math.dist(start, end)

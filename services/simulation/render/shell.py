@@ -67,7 +67,11 @@ def _wall(building: Building, wall: Wall) -> Mesh:
             indoors = beside is not None and not beside.outdoors
             if indoors and beside is not None and (hole is None or hole.sill_m > 0.1):
                 _skirting(m, first, last, side * wall.thickness_m / 2, side, beside)
-    m.box((wall.length_m, wall.thickness_m, 0.04), (wall.length_m / 2, 0, wall.height_m - 0.02), Paint(srgb(building.facade)))
+    m.box(
+        (wall.length_m, wall.thickness_m, 0.04),
+        (wall.length_m / 2, 0, wall.height_m - 0.02),
+        Paint(srgb(building.facade)),
+    )
     for opening in openings:
         _frame(m, wall, opening)
     return m.mesh().moved(wall_frame(wall))
@@ -81,7 +85,10 @@ def _cuts(building: Building, wall: Wall, openings: list[Opening]) -> list[float
         cuts |= {opening.at_m - opening.width_m / 2, opening.at_m + opening.width_m / 2}
     for room in building.rooms:
         for x, y in room.footprint:
-            along, across = (x - wall.start[0]) * dx + (y - wall.start[1]) * dy, (y - wall.start[1]) * dx - (x - wall.start[0]) * dy
+            along, across = (
+                (x - wall.start[0]) * dx + (y - wall.start[1]) * dy,
+                (y - wall.start[1]) * dx - (x - wall.start[0]) * dy,
+            )
             if abs(across) < 0.5 and 0 < along < wall.length_m:
                 cuts.add(along)
     return sorted(cuts)
@@ -94,7 +101,9 @@ def _solid(wall: Wall, hole: Opening | None) -> list[tuple[float, float]]:
     return [(low, high) for low, high in parts if high - low > 0.01]
 
 
-def _panel(m: Modeller, span: tuple[float, float], rise: tuple[float, float], y: float, side: float, paint: Paint) -> None:
+def _panel(
+    m: Modeller, span: tuple[float, float], rise: tuple[float, float], y: float, side: float, paint: Paint
+) -> None:
     corners: list[Xyz] = [(span[0], y, rise[0]), (span[1], y, rise[0]), (span[1], y, rise[1]), (span[0], y, rise[1])]
     m.quad(corners if side < 0 else corners[::-1], paint)
 
@@ -137,7 +146,12 @@ def _frame(m: Modeller, wall: Wall, opening: Opening) -> None:
         m.box((right - left + 2 * trim, 0.022, trim), (opening.at_m, y, high), _FRAME)
     if opening.kind == "window":
         for side in (-1.0, 1.0):
-            m.box((right - left + 0.2, 0.16, 0.035), (opening.at_m, side * (deep / 2 + 0.05), low - 0.035), _FRAME, round_m=0.01)
+            m.box(
+                (right - left + 0.2, 0.16, 0.035),
+                (opening.at_m, side * (deep / 2 + 0.05), low - 0.035),
+                _FRAME,
+                round_m=0.01,
+            )
         for bar in window_bars(opening):
             width, height = bar[2] - bar[0], bar[3] - bar[1]
             m.box((width, 0.05, height), ((bar[0] + bar[2]) / 2, 0, bar[1]), _FRAME)
@@ -148,7 +162,11 @@ def window_bars(opening: Opening) -> list[tuple[float, float, float, float]]:
     left, right = opening.at_m - opening.width_m / 2, opening.at_m + opening.width_m / 2
     low, high, bar = opening.sill_m, opening.sill_m + opening.height_m, 0.05
     panes = max(2, round(opening.width_m / 0.8))
-    bars = [(left, low, right, low + bar), (left, high - bar, right, high), (left, high - 0.42, right, high - 0.42 + bar * 0.8)]
+    bars = [
+        (left, low, right, low + bar),
+        (left, high - bar, right, high),
+        (left, high - 0.42, right, high - 0.42 + bar * 0.8),
+    ]
     for k in range(panes + 1):
         x = left + (right - left) * k / panes
         bars.append((max(left, x - bar / 2), low, min(right, x + bar / 2), high))

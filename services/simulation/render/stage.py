@@ -45,7 +45,11 @@ class _Lit:
     def __init__(self, parent: Any) -> None:
         p3d = engine.core()
         self.path = parent.attach_new_node("lit")
-        self._around, self._above, self._beside = p3d.AmbientLight("a"), p3d.DirectionalLight("u"), p3d.DirectionalLight("s")
+        self._around, self._above, self._beside = (
+            p3d.AmbientLight("a"),
+            p3d.DirectionalLight("u"),
+            p3d.DirectionalLight("s"),
+        )
         self._above.set_direction((0.0, 0.12, -1.0))
         for light in (self._around, self._above, self._beside):
             self.path.set_light(parent.attach_new_node(light))
@@ -125,11 +129,15 @@ class Stage:
                 path = self._flame.copy_to(self._fires)
                 path.set_mat(engine.matrix(_tongue(flame, number * 5 + tongue, t_s)))
 
-    def shoot(self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def shoot(
+        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
         """The moving things as the camera sees them, (h, w, 4) B, G, R, A in the canvas' pinhole picture; A is 0 elsewhere."""
         return self._with_still(canvas, model, key, visible)
 
-    def shoot_numbers(self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], states: list[PersonState]) -> NDArray[np.int32]:
+    def shoot_numbers(
+        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], states: list[PersonState]
+    ) -> NDArray[np.int32]:
         """Which of ``states`` each pinhole pixel shows, counted from 1; 0 where none. What hides them hides them."""
         painted_over = []
         for number, state in enumerate(states, start=1):
@@ -147,7 +155,14 @@ class Stage:
             path.clear_color()
         return numbers
 
-    def shoot_shadows(self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], sun: tuple[float, float, float]) -> NDArray[np.uint8]:
+    def shoot_shadows(
+        self,
+        canvas: engine.Canvas,
+        model: CameraModel,
+        key: str,
+        visible: NDArray[np.int64],
+        sun: tuple[float, float, float],
+    ) -> NDArray[np.uint8]:
         """Where the floor lies in people's sun shadows: (h, w, 4), A is 255 there."""
         flat = np.eye(4)
         flat[0, 2], flat[1, 2] = -sun[0] / sun[2], -sun[1] / sun[2]
@@ -206,7 +221,10 @@ def _tongue(flame: Flame, number: int, t_s: float) -> Matrix:
     phase = number * 1.7
     flicker = 0.75 + 0.18 * np.sin(t_s * 11.0 + phase) + 0.12 * np.sin(t_s * 17.3 + phase * 2.1)
     spread = flame.height_m * 0.22
-    x, y = flame.at[0] + spread * np.cos(phase * 2.4) * (number % 5 > 0), flame.at[1] + spread * np.sin(phase * 2.4) * (number % 5 > 0)
+    x, y = (
+        flame.at[0] + spread * np.cos(phase * 2.4) * (number % 5 > 0),
+        flame.at[1] + spread * np.sin(phase * 2.4) * (number % 5 > 0),
+    )
     height = flame.height_m * flicker * (1.0 if number % 5 == 0 else 0.62)
     matrix = np.diag([flame.height_m * 0.8, flame.height_m * 0.8, height, 1.0])
     matrix[0, 2], matrix[1, 2] = 0.16 * height * np.sin(t_s * 6.1 + phase), 0.16 * height * np.cos(t_s * 5.3 + phase)

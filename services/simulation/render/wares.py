@@ -15,11 +15,19 @@ _STEEL = Paint((0.76, 0.78, 0.79), pattern="steel", gloss=0.6)
 _DARK = Paint((0.12, 0.12, 0.13), gloss=0.4)
 _BARK = Paint((0.42, 0.32, 0.24), (0.32, 0.24, 0.18), "grain")
 _WOOD = Paint((0.76, 0.57, 0.36), (0.66, 0.48, 0.29), "grain", gloss=0.1)
-_MERRY: tuple[Colour, ...] = ((0.86, 0.38, 0.30), (0.94, 0.74, 0.30), (0.36, 0.62, 0.70), (0.52, 0.70, 0.44), (0.75, 0.55, 0.72))
+_MERRY: tuple[Colour, ...] = (
+    (0.86, 0.38, 0.30),
+    (0.94, 0.74, 0.30),
+    (0.36, 0.62, 0.70),
+    (0.52, 0.70, 0.44),
+    (0.75, 0.55, 0.72),
+)
 
 
 def _mat(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
-    m.box(size, (0, 0, 0), Paint(colour, shade(colour, 1.25), "puzzle", (0.5, 0.5, 0.5)), round_m=min(0.012, size[2] / 3))
+    m.box(
+        size, (0, 0, 0), Paint(colour, shade(colour, 1.25), "puzzle", (0.5, 0.5, 0.5)), round_m=min(0.012, size[2] / 3)
+    )
 
 
 def _rug(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
@@ -36,22 +44,43 @@ def _cushion(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> 
 
 
 def _ball(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
-    m.ball(size[0] / 2, (0, 0, size[0] / 2), Paint(colour, (0.95, 0.93, 0.88), "stripes", (0.1, 0.1, 0.1), gloss=0.4), rings=14)
+    m.ball(
+        size[0] / 2,
+        (0, 0, size[0] / 2),
+        Paint(colour, (0.95, 0.93, 0.88), "stripes", (0.1, 0.1, 0.1), gloss=0.4),
+        rings=14,
+    )
 
 
 def _blocks(m: Modeller, size: Xyz, _: Colour, rng: np.random.Generator) -> None:
     for k in range(11):
         edge = float(rng.uniform(0.045, 0.075))
         at = (float(rng.uniform(-0.5, 0.5)) * size[0], float(rng.uniform(-0.5, 0.5)) * size[1], 0.0)
-        m.box((edge * float(rng.choice([1, 1, 2])), edge, edge), at, Paint(_MERRY[k % 5], gloss=0.1), round_m=0.006, turn_rad=float(rng.uniform(0, 3)))
+        m.box(
+            (edge * float(rng.choice([1, 1, 2])), edge, edge),
+            at,
+            Paint(_MERRY[k % 5], gloss=0.1),
+            round_m=0.006,
+            turn_rad=float(rng.uniform(0, 3)),
+        )
     for k in range(3):
-        m.box((0.07, 0.07, 0.07), (0.02 * (k % 2), 0, 0.07 * k), Paint(_MERRY[(k + 2) % 5]), round_m=0.006, turn_rad=0.3 * k)
+        m.box(
+            (0.07, 0.07, 0.07),
+            (0.02 * (k % 2), 0, 0.07 * k),
+            Paint(_MERRY[(k + 2) % 5]),
+            round_m=0.006,
+            turn_rad=0.3 * k,
+        )
 
 
 def _plant(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> None:
     w, _, h = size
     pot = h * 0.32
-    m.turned([(0, 0), (w * 0.3, 0), (w * 0.42, pot), (w * 0.36, pot), (w * 0.34, pot - 0.03), (0, pot - 0.03)], Paint((0.80, 0.52, 0.38)), sides=20)
+    m.turned(
+        [(0, 0), (w * 0.3, 0), (w * 0.42, pot), (w * 0.36, pot), (w * 0.34, pot - 0.03), (0, pot - 0.03)],
+        Paint((0.80, 0.52, 0.38)),
+        sides=20,
+    )
     for k in range(26):
         turn, reach = k * 2.4, float(rng.uniform(0.25, 0.62)) * w
         top = (float(np.cos(turn)) * reach, float(np.sin(turn)) * reach, float(rng.uniform(0.55, 1.0)) * h)
@@ -66,7 +95,9 @@ def _leaf(m: Modeller, at: Xyz, turn: float, length: float, paint: Paint) -> Non
     cos, sin, dip = np.cos(turn), np.sin(turn), 0.5
     lean = np.array([[np.cos(dip), 0, -np.sin(dip)], [0, 1, 0], [np.sin(dip), 0, np.cos(dip)]])
     turned = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ lean
-    m._parts.append(((vertices @ turned.T + at).astype(np.float32), (normals @ turned.T).astype(np.float32), faces, number))
+    m._parts.append(
+        ((vertices @ turned.T + at).astype(np.float32), (normals @ turned.T).astype(np.float32), faces, number)
+    )
 
 
 def _hung(pattern: str, frame: Colour | None) -> Draw:
@@ -132,7 +163,12 @@ def _fridge(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> N
     for k in range(1, 5):
         m.box((w - 0.08, d - 0.12, 0.012), (0, 0.02, h * k / 5), inside)
         for j in range(4):
-            m.box((0.09, 0.1, 0.14), (-w / 2 + 0.12 + j * 0.15, 0.05, h * k / 5 + 0.012), Paint(_MERRY[(j + k) % 5]), round_m=0.02)
+            m.box(
+                (0.09, 0.1, 0.14),
+                (-w / 2 + 0.12 + j * 0.15, 0.05, h * k / 5 + 0.012),
+                Paint(_MERRY[(j + k) % 5]),
+                round_m=0.02,
+            )
 
 
 def _freezer(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
@@ -159,10 +195,23 @@ def _stove(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> 
     m.box((w - 0.06, 0.01, h * 0.45), (0, -d / 2 + 0.015, 0.14), _DARK)
     m.box((w - 0.04, d - 0.1, 0.008), (0, 0, h), _DARK)
     for x, y in ((-0.15, -0.14), (0.15, -0.14), (-0.15, 0.14), (0.15, 0.14)):
-        m.turned([(0.05, 0), (0.1, 0), (0.1, 0.012), (0.05, 0.012)], Paint((0.25, 0.25, 0.26)), foot=(x, y, h + 0.008), sides=16)
-    m.turned([(0, 0), (0.12, 0), (0.125, 0.17), (0.11, 0.175), (0, 0.15)], _STEEL, foot=(0.15, 0.14, h + 0.02), sides=22)
+        m.turned(
+            [(0.05, 0), (0.1, 0), (0.1, 0.012), (0.05, 0.012)],
+            Paint((0.25, 0.25, 0.26)),
+            foot=(x, y, h + 0.008),
+            sides=16,
+        )
+    m.turned(
+        [(0, 0), (0.12, 0), (0.125, 0.17), (0.11, 0.175), (0, 0.15)], _STEEL, foot=(0.15, 0.14, h + 0.02), sides=22
+    )
     for k in range(4):
-        m.rod((-0.2 + k * 0.13, -d / 2 + 0.02, h - 0.07), (-0.2 + k * 0.13, -d / 2 - 0.01, h - 0.07), 0.018, _DARK, sides=10)
+        m.rod(
+            (-0.2 + k * 0.13, -d / 2 + 0.02, h - 0.07),
+            (-0.2 + k * 0.13, -d / 2 - 0.01, h - 0.07),
+            0.018,
+            _DARK,
+            sides=10,
+        )
 
 
 def _sink(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> None:
@@ -183,7 +232,12 @@ def _island(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) ->
     m.box((0.42, 0.28, 0.02), (-0.35, 0, h), _WOOD, round_m=0.008, turn_rad=0.2)
     for k in range(4):
         m.ball(0.036, (-0.42 + 0.06 * k, 0.03 * (k % 2), h + 0.055), Paint(_MERRY[k % 4]), rings=7)
-    m.turned([(0, 0), (0.09, 0), (0.14, 0.09), (0.13, 0.09), (0, 0.02)], Paint((0.93, 0.92, 0.88)), foot=(0.4, 0.05, h), sides=22)
+    m.turned(
+        [(0, 0), (0.09, 0), (0.14, 0.09), (0.13, 0.09), (0, 0.02)],
+        Paint((0.93, 0.92, 0.88)),
+        foot=(0.4, 0.05, h),
+        sides=22,
+    )
     m.turned([(0, 0), (0.16, 0), (0.17, 0.2), (0.155, 0.2), (0, 0.17)], _STEEL, foot=(0.3, 0, 0.245), sides=22)
 
 
@@ -199,13 +253,26 @@ def _easel(m: Modeller, size: Xyz, _: Colour, rng: np.random.Generator) -> None:
         m.rod((x, -d / 2, 0), (x * 0.85, 0, h), 0.016, _WOOD, sides=8)
         m.rod((x, d / 2, 0), (x * 0.85, 0, h), 0.016, _WOOD, sides=8)
     paint = Paint((0.97, 0.96, 0.93), None, "drawings", (w, 1.0, 0.6), int(rng.integers(1000)))
-    m.quad([(-w / 2, -d * 0.34, h * 0.32), (w / 2, -d * 0.34, h * 0.32), (w / 2, -0.03, h * 0.92), (-w / 2, -0.03, h * 0.92)], paint)
+    m.quad(
+        [
+            (-w / 2, -d * 0.34, h * 0.32),
+            (w / 2, -d * 0.34, h * 0.32),
+            (w / 2, -0.03, h * 0.92),
+            (-w / 2, -0.03, h * 0.92),
+        ],
+        paint,
+    )
     m.box((w, 0.08, 0.03), (0, -d * 0.36, h * 0.3), _WOOD, round_m=0.01)
 
 
 def _extinguisher(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) -> None:
     h = size[2]
-    m.turned([(0, 0), (0.07, 0), (0.075, 0.02), (0.075, h * 0.7), (0.03, h * 0.82), (0.025, h * 0.9), (0, h * 0.9)], Paint((0.80, 0.12, 0.10), gloss=0.4), sides=18, smooth=True)
+    m.turned(
+        [(0, 0), (0.07, 0), (0.075, 0.02), (0.075, h * 0.7), (0.03, h * 0.82), (0.025, h * 0.9), (0, h * 0.9)],
+        Paint((0.80, 0.12, 0.10), gloss=0.4),
+        sides=18,
+        smooth=True,
+    )
     m.box((0.04, 0.13, 0.03), (0, -0.02, h * 0.9), _DARK)
 
 
@@ -230,7 +297,9 @@ def _slide(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> No
         m.rod((x * 0.72, -d / 2 + 0.25, 0.2), (x * 0.72, -d / 2, 0.16), 0.06, Paint(colour, gloss=0.3))
     chute = Paint(shade(colour, 1.15), gloss=0.4)
     u = w * 0.34
-    m.quad([(-u, -d / 2 + 0.25, 0.16), (u, -d / 2 + 0.25, 0.16), (u, back, deck - 0.02), (-u, back, deck - 0.02)], chute)
+    m.quad(
+        [(-u, -d / 2 + 0.25, 0.16), (u, -d / 2 + 0.25, 0.16), (u, back, deck - 0.02), (-u, back, deck - 0.02)], chute
+    )
     m.quad([(-u, -d / 2, 0.13), (u, -d / 2, 0.13), (u, -d / 2 + 0.25, 0.16), (-u, -d / 2 + 0.25, 0.16)], chute)
     for k in range(4):
         y = d / 2 - 0.03 - 0.09 * k
@@ -244,7 +313,12 @@ def _sandpit(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) -> None
     for x, y, sx, sy in ((0, -d / 2, w, 0.2), (0, d / 2, w, 0.2), (-w / 2, 0, 0.2, d), (w / 2, 0, 0.2, d)):
         m.box((sx + 0.1, sy + 0.1 if sy < 1 else sy - 0.2, h), (x, y, 0), _WOOD, round_m=0.02)
     m.box((w - 0.1, d - 0.1, 0.06), (0, 0, 0), Paint((0.90, 0.81, 0.62), (0.82, 0.72, 0.52), "sand"))
-    m.turned([(0, 0), (0.3, 0), (0.12, 0.16), (0, 0.19)], Paint((0.90, 0.81, 0.62), (0.82, 0.72, 0.52), "sand"), foot=(0.4, 0.35, 0.05), smooth=True)
+    m.turned(
+        [(0, 0), (0.3, 0), (0.12, 0.16), (0, 0.19)],
+        Paint((0.90, 0.81, 0.62), (0.82, 0.72, 0.52), "sand"),
+        foot=(0.4, 0.35, 0.05),
+        smooth=True,
+    )
     m.turned([(0.07, 0), (0.1, 0.16), (0.09, 0.16), (0, 0.02)], Paint(_MERRY[0], gloss=0.2), foot=(-0.5, 0.3, 0.06))
 
 
@@ -291,8 +365,17 @@ def _tree(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> N
 def _shrub(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> None:
     w, _, h = size
     for k in range(9):
-        at = (float(rng.uniform(-0.28, 0.28)) * w, float(rng.uniform(-0.28, 0.28)) * w, h * float(rng.uniform(0.35, 0.62)))
-        m.ball(h * float(rng.uniform(0.3, 0.42)), at, Paint(shade(colour, float(rng.uniform(0.8, 1.1))), shade(colour, 0.6), "leaves", seed=k), rings=9)
+        at = (
+            float(rng.uniform(-0.28, 0.28)) * w,
+            float(rng.uniform(-0.28, 0.28)) * w,
+            h * float(rng.uniform(0.35, 0.62)),
+        )
+        m.ball(
+            h * float(rng.uniform(0.3, 0.42)),
+            at,
+            Paint(shade(colour, float(rng.uniform(0.8, 1.1))), shade(colour, 0.6), "leaves", seed=k),
+            rings=9,
+        )
 
 
 def _fence(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
