@@ -15,6 +15,13 @@ class Unrecognised(Exception):
     """A finding, not a failure: this graph has not the form that a cut needs; the text says what was found instead."""
 
 
+class Shapes(dict[str, list[int]]):
+    """Shapes by name; a size that is not known is 0. Values are not propagated: a hostile graph could take all memory so."""
+
+    def __missing__(self, name: str) -> list[int]:
+        raise Unrecognised(f"the shape of {name!r} is only known while the model runs")
+
+
 class Graph:
     """A model under the knife. The parsed protobuf is edited in place."""
 
@@ -84,21 +91,21 @@ class Graph:
             raise Unrecognised(f"the changed graph does not hold together: {_first_line(error)}") from error
         return bytes(self.model.SerializeToString())
 
-    def infer(self) -> dict[str, list[int]]:
+    def infer(self) -> Shapes:
         """Every tensor's shape, found anew; ``Unrecognised`` when the graph does not fit its input."""
         graph = self.model.graph
         del graph.value_info[:]
         for value in graph.output:
             value.type.tensor_type.ClearField("shape")
         try:
-            known = onnx.shape_inference.infer_shapes(self.model, check_type=True, strict_mode=True, data_prop=True)
+            known = onnx.shape_inference.infer_shapes(self.model, check_type=True, strict_mode=True)
         except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
             raise Unrecognised("constants in the graph are bound to another size") from error
         for value, found in zip(graph.output, known.graph.output, strict=True):
             value.CopyFrom(found)
         values = (*known.graph.value_info, *known.graph.output, *known.graph.input)
         shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in values}
-        return shapes | {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+        return Shapes(shapes | {tensor.name: list(tensor.dims) for tensor in graph.initializer})
 
     def _lift(self, node: NodeProto) -> None:
         """A Constant node is an initialiser in disguise."""
