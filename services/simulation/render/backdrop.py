@@ -1,9 +1,13 @@
-"""A camera's still picture at an hour: a plate mixed by lamps, daylight, curtains and sun, exposed and kept until one of them changes."""
+"""A camera's still picture at an hour: a plate mixed by lamps, daylight, curtains and sun, and exposed.
+
+Belongs here: which light there is and what the camera makes of it. Does not belong here: what moves, grain and faults.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +20,7 @@ from services.simulation.render.plate import Plate, sun_picture
 from services.simulation.render.stage import Shine
 from services.simulation.world import World
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 SUN_STEP_S = 600
 SUN = np.array([1.12, 1.0, 0.80], np.float32)
 _SUN_STRENGTH = 4.6

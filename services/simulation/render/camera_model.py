@@ -21,12 +21,15 @@ _NEAREST_M = 0.05
 _KNOCKED_PAN, _KNOCKED_TILT, _KNOCKED_ROLL = math.radians(27), math.radians(-11), math.radians(7)
 
 
+Row = tuple[float, float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class CameraModel:
     """Where a camera is, which way it looks (rows of ``axes``: right, down, forward) and its lens."""
 
     at: tuple[float, float, float]
-    axes: tuple[tuple[float, float, float], ...]
+    axes: tuple[Row, Row, Row]
     width_px: int
     height_px: int
     focal_px: float
@@ -78,7 +81,7 @@ class CameraModel:
         """The same camera knocked out of its direction, about its own axes."""
         pan, tilt, roll = (_turn(axis, angle) for axis, angle in ((1, pan_rad), (0, tilt_rad), (2, roll_rad)))
         axes = (roll @ tilt @ pan) @ self.rotation
-        return replace(self, axes=tuple(tuple(float(value) for value in row) for row in axes))
+        return replace(self, axes=_rows(axes))
 
     @property
     def _middle(self) -> Floats:
@@ -107,16 +110,21 @@ def camera_model(camera: BuildingCamera) -> CameraModel:
     edge = math.tan(math.radians(camera.hfov_deg) / 2)
     bent = edge * (1 + camera.k1 * edge**2 + camera.k2 * edge**4)
     return CameraModel(
-        at=camera.at, axes=tuple(tuple(float(value) for value in row) for row in axes),
+        at=camera.at, axes=_rows(axes),
         width_px=camera.width_px, height_px=camera.height_px, focal_px=camera.width_px / 2 / max(bent, 0.1),
         k1=camera.k1, k2=camera.k2,
     )  # fmt: skip
 
 
+def _rows(axes: Floats) -> tuple[Row, Row, Row]:
+    (a, b, c), (d, e, f), (g, h, i) = axes.tolist()
+    return (a, b, c), (d, e, f), (g, h, i)
+
+
 def _forward(camera: BuildingCamera) -> Floats:
     if camera.look_at is not None:
         away = np.subtract(camera.look_at, camera.at)
-        away = away if np.hypot(away[0], away[1]) > 1e-6 else away + (1e-6, 0, 0)
+        away = away if np.hypot(away[0], away[1]) > 1e-6 else np.add(away, (1e-6, 0, 0))
         return np.asarray(away / np.linalg.norm(away))
     pan, tilt = math.radians(camera.pan_deg or 0.0), math.radians(camera.tilt_deg or 0.0)
     return np.array([math.cos(pan) * math.cos(tilt), math.sin(pan) * math.cos(tilt), math.sin(tilt)])

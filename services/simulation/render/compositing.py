@@ -1,4 +1,4 @@
-"""Putting what moves over the plate: shadows first, then people with soft edges, then a fire's light. Works in place, on bytes."""
+"""Putting what moves over the plate: shadows first, then people with soft edges, then a fire's light. All in place, on bytes."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def put_fire_light(picture: Picture, plate: Plate, model: CameraModel, world: Wo
     glow = np.zeros(picture.shape[:2], np.float32)
     for number, flame in enumerate(world.flames):
         flicker = 1.0 + 0.16 * np.sin(world.t_s * 9.7 + number) + 0.1 * np.sin(world.t_s * 23.1 + 2 * number)
-        heart = np.array(flame.at, np.float32) + (0, 0, 0.5 * flame.height_m)
+        heart = np.add(flame.at, (0, 0, 0.5 * flame.height_m)).astype(np.float32)
         away = heart - plate.points
         squared = np.maximum((away**2).sum(2), 0.05)
         facing = np.maximum((away * plate.normals).sum(2), 0) / np.sqrt(squared)
@@ -193,4 +193,4 @@ def _taken(shot: Picture, maps: Maps, box: Box) -> Picture | None:
     """A rectangle of the distorted picture out of the fine pinhole one; None where nothing is drawn."""
     x0, y0, x1, y1 = box
     drawn = cv2.remap(shot, maps[0][y0:y1, x0:x1], maps[1][y0:y1, x0:x1], cv2.INTER_LINEAR)
-    return drawn if drawn[..., 3].any() else None
+    return np.asarray(drawn, np.uint8) if drawn[..., 3].any() else None

@@ -1,13 +1,14 @@
 """How light falls in a building: lamps, the sky through windows, the sun's patches, and how corners darken.
 
-Light is measured in units in which one lamp hanging 1 m above gives 1, kept apart by source so that a plate can be mixed for any hour. Solids
-are looked up in a grid of small cubes; shadows walk through it, corners look into coarser and coarser copies of it.
+Light is measured in units in which one lamp hanging 1 m above gives 1, and kept apart by source so that a plate can be mixed
+for any hour. Solids are looked up in a grid of small cubes; shadows walk through it, corners look into ever coarser copies of it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from services.simulation.render.scene import Scene
 from services.simulation.render.shapes import srgb
 from services.simulation.render.shell import wall_frame, window_bars
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 _CUBE_M = 0.05
 _TOP_M = 5.2
 _SKY = 9.0  # the sky's light through a window, in lamps
@@ -54,7 +55,7 @@ class Light:
         xs, ys = zip(*(corner for room in scene.building.rooms for corner in room.footprint), strict=True)
         self._origin = np.array([min(xs) - 0.6, min(ys) - 0.6, -0.3], np.float32)
         extent = np.array([max(xs) + 0.6, max(ys) + 0.6, _TOP_M]) - self._origin
-        self._shape = tuple(int(math.ceil(edge / _CUBE_M / 8)) * 8 for edge in extent)
+        self._shape = tuple(math.ceil(edge / _CUBE_M / 8) * 8 for edge in extent)
         solid = np.zeros(self._shape, np.float32)
         at = self._index(_scattered(scene))
         solid[tuple(at.T)] = 1.0
@@ -145,7 +146,7 @@ class Light:
         ask = np.flatnonzero(light > 0.004)
         start = points[ask] + normals[ask] * 0.1
         light[ask] *= self._unhindered(start, np.repeat(lamp[None], len(ask), 0) - (0, 0, 0.08), 0.09)
-        return light.astype(np.float32)
+        return np.asarray(light, np.float32)
 
     def _from_window(self, room: Room, window: Opening, points: Floats, normals: Floats) -> Floats:
         wall = self.building.wall(window.wall)
@@ -266,7 +267,7 @@ def _halved(grid: Floats) -> Floats:
 
 def _within(value: Floats, low: float, high: float, soft: Floats) -> Floats:
     edge = np.minimum(value - low, high - value) / soft
-    return np.clip(0.5 + 0.5 * edge, 0, 1)
+    return np.asarray(np.clip(0.5 + 0.5 * edge, 0, 1))
 
 
 def _surface_m2(room: Room) -> float:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.simulation.render.shapes import Paint
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 Pattern = Callable[[Paint, Floats, Floats], Floats]
 _TABLE = 512
 CRAYONS = np.array(
@@ -31,17 +32,17 @@ CRAYONS = np.array(
 
 def painted(paint: Paint, local: Floats, pixel_m: Floats) -> Floats:
     """(n, 3) sRGB of a paint at (n, 3) points of the thing's own axes; ``pixel_m`` (n,) is how much one pixel covers."""
-    return np.clip(_PATTERNS[paint.pattern](paint, local, pixel_m), 0, 1)
+    return np.asarray(np.clip(_PATTERNS[paint.pattern](paint, local, pixel_m), 0, 1))
 
 
 @lru_cache(maxsize=1)
 def _noise_table() -> Floats:
     """A tileable field in -1..1 with features of many sizes."""
-    rng, total = np.random.default_rng(7), np.zeros((_TABLE, _TABLE), np.float32)
+    rng = np.random.default_rng(7)
     frequency = np.hypot(np.fft.fftfreq(_TABLE)[:, None], np.fft.fftfreq(_TABLE)[None]) * _TABLE
     wave = np.fft.fft2(rng.standard_normal((_TABLE, _TABLE))) / np.maximum(frequency, 3) ** 1.1
     total = np.real(np.fft.ifft2(wave)).astype(np.float32)
-    return np.clip(total / (2.2 * total.std()), -1, 1)
+    return np.asarray(np.clip(total / (2.2 * total.std()), -1, 1))
 
 
 @lru_cache(maxsize=1)
@@ -53,15 +54,14 @@ def noise(u: Floats, v: Floats, seed: int = 0) -> Floats:
     """Smooth noise -1..1; one unit holds about eight features."""
     i = (u * 64 + seed * 37).astype(np.int64) & (_TABLE - 1)
     j = (v * 64 + seed * 91).astype(np.int64) & (_TABLE - 1)
-    return _noise_table()[i, j]
+    return np.asarray(_noise_table()[i, j])
 
 
 def cell(i: Floats, j: Floats, seed: int = 0) -> Floats:
     """A number 0..1 for each pair of whole numbers."""
-    return _cell_table()[
-        (np.floor(i).astype(np.int64) * 7 + seed * 13) & (_TABLE - 1),
-        (np.floor(j).astype(np.int64) * 3 + seed * 29) & (_TABLE - 1),
-    ]
+    row = (np.floor(i).astype(np.int64) * 7 + seed * 13) & (_TABLE - 1)
+    column = (np.floor(j).astype(np.int64) * 3 + seed * 29) & (_TABLE - 1)
+    return np.asarray(_cell_table()[row, column])
 
 
 def _line(distance: Floats, width_m: float, pixel_m: Floats) -> Floats:
@@ -72,7 +72,7 @@ def _line(distance: Floats, width_m: float, pixel_m: Floats) -> Floats:
 
 def _mix(paint: Paint, amount: Floats) -> Floats:
     first, second = np.array(paint.colour, np.float32), np.array(paint.second or paint.colour, np.float32)
-    return first + (second - first) * np.clip(amount, 0, 1)[:, None]
+    return np.asarray(first + (second - first) * np.clip(amount, 0, 1)[:, None])
 
 
 def _flat(paint: Paint, local: Floats) -> Floats:
@@ -222,7 +222,7 @@ def _blanket(paint: Paint, local: Floats, pixel_m: Floats) -> Floats:
     elif paint.seed % 3 == 1:
         amount = (v % 2 < 0.7).astype(np.float32)
     else:
-        amount = ((u % 2 < 1).astype(np.float32) + (v % 2 < 1)) / 2
+        amount = (((u % 2 < 1).astype(np.float32) + (v % 2 < 1)) / 2).astype(np.float32)
     folds = 1 + 0.05 * noise(local[:, 0] * 0.9, local[:, 1] * 0.5, paint.seed)
     return _mix(paint, amount * np.clip(0.03 / np.maximum(pixel_m, 1e-4), 0, 1)) * folds[:, None]
 
@@ -273,7 +273,8 @@ def _picture(paper: Floats, x: Floats, y: Floats, theme: Floats, tint: Floats) -
     which = (theme * 5).astype(np.int64)
     for kind, mask, colour in (
         (0, sun, CRAYONS[1]), (0, meadow, CRAYONS[3]), (0, house, crayon), (0, roof, other), (1, blobs & scribble, crayon),
-        (1, meadow, CRAYONS[3]), (2, face, crayon), (3, meadow, CRAYONS[2]), (3, sun & scribble, crayon), (4, meadow & scribble, CRAYONS[3]),
+        (1, meadow, CRAYONS[3]), (2, face, crayon), (3, meadow, CRAYONS[2]), (3, sun & scribble, crayon),
+        (4, meadow & scribble, CRAYONS[3]),
     ):  # fmt: skip
         hit = (which == kind) & mask
         out[hit] = colour[hit] if colour.ndim == 2 else colour
@@ -335,8 +336,9 @@ def _steel(paint: Paint, local: Floats, _: Floats) -> Floats:
 
 
 _PATTERNS: dict[str, Pattern] = {
-    "plain": _plain, "grain": _grain, "planks": _planks, "tiles": _tiles, "walltiles": _walltiles, "brick": _brick, "wall": _wall,
-    "plaster": _wall, "speckle": _speckle, "carpet": _speckle, "cloth": _soft, "grass": _grass, "sand": _speckle, "paving": _paving,
-    "concrete": _concrete, "meadow": _meadow, "puzzle": _puzzle, "rings": _rings, "border": _border, "stripes": _stripes, "blanket": _blanket,
-    "drawings": _drawings, "poster": _poster, "board": _board, "leaves": _leaves, "boards": _boards, "steel": _steel,
+    "plain": _plain, "grain": _grain, "planks": _planks, "tiles": _tiles, "walltiles": _walltiles, "brick": _brick,
+    "wall": _wall, "plaster": _wall, "speckle": _speckle, "carpet": _speckle, "cloth": _soft, "grass": _grass,
+    "sand": _speckle, "paving": _paving, "concrete": _concrete, "meadow": _meadow, "puzzle": _puzzle, "rings": _rings,
+    "border": _border, "stripes": _stripes, "blanket": _blanket, "drawings": _drawings, "poster": _poster,
+    "board": _board, "leaves": _leaves, "boards": _boards, "steel": _steel,
 }  # fmt: skip

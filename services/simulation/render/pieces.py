@@ -1,4 +1,4 @@
-"""The furniture's forms, kind by kind: what stands in a nursery's rooms. ``wares.py`` has the walls' and the yard's things.
+"""The furniture's forms, kind by kind: what stands in a nursery's rooms. ``wares.py`` has the walls' and the kitchen's things.
 
 A form is drawn in its own axes: its foot's middle at the origin, its width along x, its front towards -y.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from services.simulation.building import Furniture
-from services.simulation.render import wares
+from services.simulation.render import wares, yard_wares
 from services.simulation.render.shapes import Mesh, Modeller, Paint, Xyz, placed, shade, srgb
 
 Colour = tuple[float, float, float]
@@ -31,7 +31,7 @@ def wood(colour: Colour, seed: int = 0) -> Paint:
 
 def furniture_mesh(piece: Furniture, seed: int, *, plain: bool = False) -> Mesh:
     """A piece where it stands in the building. The same seed draws the same toys on its boards."""
-    draw, colour = _FORMS.get(piece.kind) or wares.FORMS[piece.kind]
+    draw, colour = _FORMS.get(piece.kind) or wares.FORMS.get(piece.kind) or yard_wares.FORMS[piece.kind]
     modeller = Modeller(plain=plain)
     draw(modeller, piece.size, srgb(piece.colour) if piece.colour else colour, np.random.default_rng(seed))
     return modeller.mesh().moved(placed(piece.foot, piece.turn_deg))
@@ -222,8 +222,8 @@ def _bench(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> No
         m.box((0.05, d - 0.04, h - 0.03), (x, 0, 0), wood(shade(colour, 0.85)), round_m=0.01)
 
 
-def _screen(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
-    w, d, h = size
+def _screen(m: Modeller, size: Xyz, colour: Colour, __: np.random.Generator) -> None:
+    w, _, h = size
     m.box((w, 0.035, h - 0.06), (0, 0, 0.06), Paint(colour, pattern="cloth"), round_m=0.015)
     for x in (-w / 2 + 0.02, w / 2 - 0.02):
         m.box((0.045, 0.05, h), (x, 0, 0), wood(BEECH), round_m=0.015)

@@ -6,6 +6,7 @@ The name is film's: people are later composited over the plate. Light here is li
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from services.simulation.render.light import Light
 from services.simulation.render.patterns import noise, painted
 from services.simulation.render.scene import Scene
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 _FINE = 2.0  # the plate is painted twice as fine as the picture, then filtered
 _COARSE = 3  # light is reckoned on so many times fewer fine pixels each way, and spread
 _LEAST_SHARE = 0.002
@@ -76,9 +77,11 @@ def paint_plate(scene: Scene, hiding: Scene, light: Light, model: CameraModel) -
         fine[shown.seen[where]] = values
         return np.asarray(cv2.remap(fine.reshape(*shape, -1), *maps, cv2.INTER_LINEAR), np.float32)
 
+    hidden_by = _distinct(1 + _faces_seen(hiding, model, pinhole))
+    hidden_by = hidden_by[hidden_by > 0] - 1
     plate = Plate(
         model, {}, {}, {}, pictured(albedo * _infrared(model, shown)[:, None]), pictured(albedo), pictured(shown.points),
-        pictured(shown.normals), np.zeros((model.height_px, model.width_px), np.int32), _distinct(1 + _faces_seen(hiding, model, pinhole))[1:] - 1,
+        pictured(shown.normals), np.zeros((model.height_px, model.width_px), np.int32), hidden_by,
         frozenset((_distinct(rooms + 1) - 1).tolist()),
     )  # fmt: skip
     for room in _distinct(rooms + 1) - 1:
@@ -113,8 +116,9 @@ def lens_maps(model: CameraModel, pinhole: engine.Pinhole) -> tuple[NDArray[np.i
     """For each pixel of the distorted picture, where it lies in the pinhole's (OpenCV's fixed-point maps)."""
     x, y = np.meshgrid(np.arange(model.width_px) + 0.5, np.arange(model.height_px) + 0.5)
     plane = model.undistort(np.stack([x, y], axis=-1)) * pinhole.focal_px
-    at = plane + (pinhole.width_px / 2 - 0.5, pinhole.height_px / 2 - 0.5)
-    return cv2.convertMaps(at[..., 0].astype(np.float32), at[..., 1].astype(np.float32), cv2.CV_16SC2)  # type: ignore[no-any-return]
+    at = np.add(plane, (pinhole.width_px / 2 - 0.5, pinhole.height_px / 2 - 0.5))
+    whole, parts = cv2.convertMaps(at[..., 0].astype(np.float32), at[..., 1].astype(np.float32), cv2.CV_16SC2)
+    return np.asarray(whole, np.int16), np.asarray(parts, np.uint16)
 
 
 def _faces_seen(scene: Scene, model: CameraModel, pinhole: engine.Pinhole) -> NDArray[np.int64]:
@@ -185,7 +189,7 @@ def _albedo(scene: Scene, shown: _Surfaces) -> Floats:
 
 
 def _light(light: Light, shown: _Surfaces, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Light on each fine pixel: reckoned on every third one of every third row, spread to its like, reckoned where none is alike."""
+    """Light on each fine pixel: reckoned on every third one each way, spread to its like, reckoned too where none is alike."""
     place = np.full(shape[0] * shape[1], -1, np.int64)
     place[shown.seen] = np.arange(len(shown.seen))
     rows, columns = np.divmod(shown.seen, shape[1])

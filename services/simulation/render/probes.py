@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.simulation.render.light import Light
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 _CELL_M = 0.45
 _SUN_CELL_M = 0.25
 _HEIGHT_M = 0.75

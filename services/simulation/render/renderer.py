@@ -9,6 +9,7 @@ import datetime
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -201,7 +202,7 @@ class NurseryRenderer:
         states = list(world.persons)
         if not states:
             return _Cast([], [])
-        middles = np.array([state.at for state in states]) + (0, 0, 0.6)
+        middles = np.add([state.at for state in states], (0, 0, 0.6))
         seen = compositing.may_be_seen(view.model, middles, 1.3) & self._in_rooms(view, middles)
         wanted = {state.person.number for state, shows in zip(states, seen, strict=True) if shows}
         partners = {
@@ -224,7 +225,7 @@ class NurseryRenderer:
         self._stage.put_people(
             cast.states, cast.limbs, [self._shine(*state.at[:2], view, lit) for state in cast.states]
         )
-        shines = [self._shine(*points.mean(0)[:2], view, lit) for points in corners]
+        shines = [self._shine(float(points[:, 0].mean()), float(points[:, 1].mean()), view, lit) for points in corners]
         lets_through = [mover.kind.startswith("curtain") for mover, _ in placed]
         self._stage.put_movers(
             placed, [_through(shine) if cloth else shine for shine, cloth in zip(shines, lets_through, strict=True)]
@@ -264,7 +265,7 @@ class NurseryRenderer:
             return Shine(level * 0.35, level * 0.0, level * 0.65, toward)
         room, six = self._probes.around(x, y, state.lamps_of(), state.sky_of())
         up = sun_direction((state.sun_step + 0.5) * 600, self.building.north_deg)
-        sun = np.zeros(3, np.float32)
+        sun: NDArray[Any] = _NONE
         if backdrop.sunny and up is not None:
             curtain = state.sky[room] / state.outside if room >= 0 and state.outside else 1.0
             sun = sun_strength(state) * (self._probes.sunlit(room, x, y, state.sun_step, up) * curtain)

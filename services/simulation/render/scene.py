@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from services.simulation.render.pieces import furniture_mesh
 from services.simulation.render.shapes import Mesh, Paint
 from services.simulation.render.shell import shell_meshes
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 _CASTS_NO_SHADOW = ("lamp", "bunting", "mobile", "drawings", "poster", "board", "clock", "rug")
 
 

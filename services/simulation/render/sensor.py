@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import zlib
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 Picture = NDArray[np.uint8]
 _STEPS = 4096
 _BRIGHTEST = 8.0  # in exposed light; beyond it is white
@@ -34,7 +35,7 @@ def _curve() -> Picture:
 def exposed(light: Floats, exposure: float) -> Picture:
     """Linear light to sRGB bytes."""
     index = np.sqrt(np.clip(light * (exposure / _BRIGHTEST), 0, 1)) * (_STEPS - 1)
-    return _curve()[index.astype(np.uint16)]
+    return np.asarray(_curve()[index.astype(np.uint16)])
 
 
 def exposure_of(light: Floats) -> float:
@@ -92,7 +93,7 @@ def _lettering(text: str, height: int) -> tuple[Picture, Picture]:
     fill = np.zeros((tall + below + 6, wide + 6), np.uint8)
     at = (3, tall + 2)
     cv2.putText(fill, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 1, cv2.LINE_AA)
-    edge = cv2.dilate(fill, np.ones((3, 3), np.uint8))
+    edge = np.asarray(cv2.dilate(fill, np.ones((3, 3), np.uint8)) * 0.75, np.uint8)
     return fill, edge
 
 
@@ -106,7 +107,7 @@ def write(picture: Picture, text: str, *, right: bool = False, bottom: bool = Fa
     place = picture[y : y + high, x : x + wide]
     rim = cv2.merge([edge[:high, :wide]] * 3)
     letters = cv2.merge([fill[:high, :wide]] * 3)
-    cv2.subtract(place, cv2.multiply(rim, 1, scale=0.75), dst=place)
+    cv2.subtract(place, rim, dst=place)
     cv2.add(place, letters, dst=place)
 
 

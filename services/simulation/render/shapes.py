@@ -5,14 +5,16 @@ Belongs here: pure geometry. Does not belong here: what a thing is (``pieces``, 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]
 Triangles = NDArray[np.int32]
 Xyz = tuple[float, float, float]
 
@@ -141,7 +143,8 @@ def rounded_box(size: Xyz, radius_m: float) -> tuple[Floats, Floats, Triangles]:
     quad = np.array([(i * count + j, (i + 1) * count + j, (i + 1) * count + j + 1, i * count + j + 1)
                      for i in range(count - 1) for j in range(count - 1)])  # fmt: skip
     faces_of_side = np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
-    vertices, faces = [], []
+    vertices: list[Floats] = []
+    faces: list[Triangles] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             side = np.zeros((len(grid_u), 3), np.float32)
@@ -163,7 +166,7 @@ def lathe(profile: Sequence[tuple[float, float]], sides: int, smooth: bool) -> t
     angles = np.linspace(0, 2 * math.pi, sides, endpoint=False)
     around = np.stack([np.cos(angles), np.sin(angles)], 1)
     vertices, normals, faces, count = [], [], [], 0
-    bands = list(zip(profile, profile[1:], strict=False))
+    bands = list(itertools.pairwise(profile))
     slopes = [np.array([z1 - z0, r0 - r1]) / max(math.hypot(z1 - z0, r1 - r0), 1e-9) for (r0, z0), (r1, z1) in bands]
     for index, ((r0, z0), (r1, z1)) in enumerate(bands):
         below = slopes[index] + (slopes[index - 1] if smooth and index else 0)

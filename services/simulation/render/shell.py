@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +58,7 @@ def _wall(building: Building, wall: Wall) -> Mesh:
         _pickets(m, wall, openings)
         return m.mesh().moved(wall_frame(wall))
     cuts = _cuts(building, wall, openings)
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in itertools.pairwise(cuts):
         middle = (first + last) / 2
         hole = next((o for o in openings if abs(middle - o.at_m) < o.width_m / 2), None)
         for side in (1.0, -1.0):

@@ -33,9 +33,9 @@ _BLANKET = "blanket"
 class Shine:
     """Light on a thing in display units: from all around, from above, and from one side (unit vector towards it)."""
 
-    around: NDArray[np.float32]
-    above: NDArray[np.float32]
-    beside: NDArray[np.float32]
+    around: NDArray[Any]
+    above: NDArray[Any]
+    beside: NDArray[Any]
     side: tuple[float, float, float]
 
 
@@ -192,9 +192,8 @@ class Stage:
         """The still triangles that a camera sees, as something that hides."""
         path = self._still.get(key)
         if path is None:
-            corners = self._scene.corners[visible].reshape(-1, 3)
-            corners = corners.reshape(-1, 3, 3)
-            corners = corners[corners[..., 2].max(1) > _LOWEST_M].reshape(-1, 3)
+            triangles = self._scene.corners[visible]
+            corners = triangles[triangles[..., 2].max(1) > _LOWEST_M].reshape(-1, 3)
             node = engine.geometry(corners, None, np.zeros((len(corners), 3), np.uint8), np.arange(len(corners)))
             path = self._still[key] = self._root.attach_new_node(node)
             path.set_two_sided(True)

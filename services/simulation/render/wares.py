@@ -1,4 +1,4 @@
-"""The forms of what hangs, of the kitchen's machines, of soft things on the floor and of the yard. See ``pieces.py``."""
+"""The forms of what hangs, of the kitchen's machines and of soft things on the floor. See ``pieces.py``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from services.simulation.render.shapes import Modeller, Paint, Xyz, shade
 Colour = tuple[float, float, float]
 Draw = Callable[[Modeller, Xyz, Colour, np.random.Generator], None]
 
-_STEEL = Paint((0.76, 0.78, 0.79), pattern="steel", gloss=0.6)
+STEEL = Paint((0.76, 0.78, 0.79), pattern="steel", gloss=0.6)
 _DARK = Paint((0.12, 0.12, 0.13), gloss=0.4)
-_BARK = Paint((0.42, 0.32, 0.24), (0.32, 0.24, 0.18), "grain")
-_WOOD = Paint((0.76, 0.57, 0.36), (0.66, 0.48, 0.29), "grain", gloss=0.1)
-_MERRY: tuple[Colour, ...] = (
+BARK = Paint((0.42, 0.32, 0.24), (0.32, 0.24, 0.18), "grain")
+WOOD = Paint((0.76, 0.57, 0.36), (0.66, 0.48, 0.29), "grain", gloss=0.1)
+MERRY: tuple[Colour, ...] = (
     (0.86, 0.38, 0.30),
     (0.94, 0.74, 0.30),
     (0.36, 0.62, 0.70),
@@ -59,7 +59,7 @@ def _blocks(m: Modeller, size: Xyz, _: Colour, rng: np.random.Generator) -> None
         m.box(
             (edge * float(rng.choice([1, 1, 2])), edge, edge),
             at,
-            Paint(_MERRY[k % 5], gloss=0.1),
+            Paint(MERRY[k % 5], gloss=0.1),
             round_m=0.006,
             turn_rad=float(rng.uniform(0, 3)),
         )
@@ -67,7 +67,7 @@ def _blocks(m: Modeller, size: Xyz, _: Colour, rng: np.random.Generator) -> None
         m.box(
             (0.07, 0.07, 0.07),
             (0.02 * (k % 2), 0, 0.07 * k),
-            Paint(_MERRY[(k + 2) % 5]),
+            Paint(MERRY[(k + 2) % 5]),
             round_m=0.006,
             turn_rad=0.3 * k,
         )
@@ -129,17 +129,17 @@ def _bunting(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) -> None
         x0, x1 = -w / 2 + w * k / count, -w / 2 + w * (k + 0.86) / count
         z0, z1 = (h + 0.35 * (2 * x / w) ** 2 for x in (x0, x1))
         front = [((x0 + x1) / 2, 0.0, (z0 + z1) / 2 - h), (x1, 0.0, z1), (x0, 0.0, z0)]
-        m.quad(front, Paint(_MERRY[k % 5]))
-        m.quad(front[::-1], Paint(_MERRY[k % 5]))
+        m.quad(front, Paint(MERRY[k % 5]))
+        m.quad(front[::-1], Paint(MERRY[k % 5]))
 
 
 def _mobile(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) -> None:
     m.rod((0, 0, size[2]), (0, 0, 0.9), 0.003, _DARK, sides=4)
     for k in range(5):
         x, y = float(np.cos(k * 1.257)) * 0.26, float(np.sin(k * 1.257)) * 0.26
-        m.rod((0, 0, size[2]), (x, y, size[2] - 0.02), 0.004, _WOOD, sides=4)
+        m.rod((0, 0, size[2]), (x, y, size[2] - 0.02), 0.004, WOOD, sides=4)
         m.rod((x, y, size[2]), (x, y, 0.18), 0.002, _DARK, sides=4)
-        m.ball(0.055, (x, y, 0.14 + 0.03 * (k % 3)), Paint(_MERRY[k]), rings=8)
+        m.ball(0.055, (x, y, 0.14 + 0.03 * (k % 3)), Paint(MERRY[k]), rings=8)
 
 
 def _lamp(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) -> None:
@@ -166,7 +166,7 @@ def _fridge(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> N
             m.box(
                 (0.09, 0.1, 0.14),
                 (-w / 2 + 0.12 + j * 0.15, 0.05, h * k / 5 + 0.012),
-                Paint(_MERRY[(j + k) % 5]),
+                Paint(MERRY[(j + k) % 5]),
                 round_m=0.02,
             )
 
@@ -181,12 +181,12 @@ def _counter(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> 
     w, d, h = size
     m.box((w, d - 0.05, h - 0.12), (0, 0.02, 0.08), Paint(colour))
     m.box((w - 0.02, d - 0.14, 0.08), (0, 0.05, 0), _DARK)
-    m.box((w, d, 0.04), (0, 0, h - 0.04), _STEEL, round_m=0.01)
+    m.box((w, d, 0.04), (0, 0, h - 0.04), STEEL, round_m=0.01)
     doors = max(1, round(w / 0.5))
     for k in range(doors):
         x = -w / 2 + w * (k + 0.5) / doors
         m.box((w / doors - 0.012, 0.016, h - 0.24), (x, -d / 2 + 0.04, 0.1), Paint(shade(colour, 1.08)), round_m=0.005)
-        m.rod((x - 0.06, -d / 2 + 0.02, h - 0.19), (x + 0.06, -d / 2 + 0.02, h - 0.19), 0.006, _STEEL, sides=6)
+        m.rod((x - 0.06, -d / 2 + 0.02, h - 0.19), (x + 0.06, -d / 2 + 0.02, h - 0.19), 0.006, STEEL, sides=6)
 
 
 def _stove(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> None:
@@ -201,9 +201,7 @@ def _stove(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> 
             foot=(x, y, h + 0.008),
             sides=16,
         )
-    m.turned(
-        [(0, 0), (0.12, 0), (0.125, 0.17), (0.11, 0.175), (0, 0.15)], _STEEL, foot=(0.15, 0.14, h + 0.02), sides=22
-    )
+    m.turned([(0, 0), (0.12, 0), (0.125, 0.17), (0.11, 0.175), (0, 0.15)], STEEL, foot=(0.15, 0.14, h + 0.02), sides=22)
     for k in range(4):
         m.rod(
             (-0.2 + k * 0.13, -d / 2 + 0.02, h - 0.07),
@@ -218,27 +216,27 @@ def _sink(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> N
     w, d, h = size
     _counter(m, size, colour, rng)
     m.box((w * 0.62, d * 0.6, 0.004), (0, -0.02, h), Paint((0.55, 0.57, 0.59), gloss=0.6))
-    m.rod((0, d / 2 - 0.08, h), (0, d / 2 - 0.08, h + 0.24), 0.014, _STEEL, sides=8)
-    m.rod((0, d / 2 - 0.08, h + 0.24), (0, d / 2 - 0.26, h + 0.2), 0.012, _STEEL, sides=8)
+    m.rod((0, d / 2 - 0.08, h), (0, d / 2 - 0.08, h + 0.24), 0.014, STEEL, sides=8)
+    m.rod((0, d / 2 - 0.08, h + 0.24), (0, d / 2 - 0.26, h + 0.2), 0.012, STEEL, sides=8)
 
 
 def _island(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> None:
     w, d, h = size
-    m.box((w, d, 0.035), (0, 0, h - 0.035), _STEEL, round_m=0.01)
-    m.box((w - 0.1, d - 0.1, 0.025), (0, 0, 0.22), _STEEL)
+    m.box((w, d, 0.035), (0, 0, h - 0.035), STEEL, round_m=0.01)
+    m.box((w - 0.1, d - 0.1, 0.025), (0, 0, 0.22), STEEL)
     for x in (-w / 2 + 0.06, w / 2 - 0.06):
         for y in (-d / 2 + 0.06, d / 2 - 0.06):
-            m.rod((x, y, 0), (x, y, h - 0.03), 0.02, _STEEL, sides=8)
-    m.box((0.42, 0.28, 0.02), (-0.35, 0, h), _WOOD, round_m=0.008, turn_rad=0.2)
+            m.rod((x, y, 0), (x, y, h - 0.03), 0.02, STEEL, sides=8)
+    m.box((0.42, 0.28, 0.02), (-0.35, 0, h), WOOD, round_m=0.008, turn_rad=0.2)
     for k in range(4):
-        m.ball(0.036, (-0.42 + 0.06 * k, 0.03 * (k % 2), h + 0.055), Paint(_MERRY[k % 4]), rings=7)
+        m.ball(0.036, (-0.42 + 0.06 * k, 0.03 * (k % 2), h + 0.055), Paint(MERRY[k % 4]), rings=7)
     m.turned(
         [(0, 0), (0.09, 0), (0.14, 0.09), (0.13, 0.09), (0, 0.02)],
         Paint((0.93, 0.92, 0.88)),
         foot=(0.4, 0.05, h),
         sides=22,
     )
-    m.turned([(0, 0), (0.16, 0), (0.17, 0.2), (0.155, 0.2), (0, 0.17)], _STEEL, foot=(0.3, 0, 0.245), sides=22)
+    m.turned([(0, 0), (0.16, 0), (0.17, 0.2), (0.155, 0.2), (0, 0.17)], STEEL, foot=(0.3, 0, 0.245), sides=22)
 
 
 def _step_stool(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
@@ -250,8 +248,8 @@ def _step_stool(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) 
 def _easel(m: Modeller, size: Xyz, _: Colour, rng: np.random.Generator) -> None:
     w, d, h = size
     for x in (-w / 2, w / 2):
-        m.rod((x, -d / 2, 0), (x * 0.85, 0, h), 0.016, _WOOD, sides=8)
-        m.rod((x, d / 2, 0), (x * 0.85, 0, h), 0.016, _WOOD, sides=8)
+        m.rod((x, -d / 2, 0), (x * 0.85, 0, h), 0.016, WOOD, sides=8)
+        m.rod((x, d / 2, 0), (x * 0.85, 0, h), 0.016, WOOD, sides=8)
     paint = Paint((0.97, 0.96, 0.93), None, "drawings", (w, 1.0, 0.6), int(rng.integers(1000)))
     m.quad(
         [
@@ -262,7 +260,7 @@ def _easel(m: Modeller, size: Xyz, _: Colour, rng: np.random.Generator) -> None:
         ],
         paint,
     )
-    m.box((w, 0.08, 0.03), (0, -d * 0.36, h * 0.3), _WOOD, round_m=0.01)
+    m.box((w, 0.08, 0.03), (0, -d * 0.36, h * 0.3), WOOD, round_m=0.01)
 
 
 def _extinguisher(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) -> None:
@@ -279,123 +277,19 @@ def _extinguisher(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) ->
 def _scale(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
     w, d, h = size
     m.box((w, d, 0.07), (0, 0, 0), Paint(colour, gloss=0.2), round_m=0.02)
-    m.rod((0, d / 2 - 0.05, 0.05), (0, d / 2 - 0.05, h), 0.02, _STEEL, sides=8)
+    m.rod((0, d / 2 - 0.05, 0.05), (0, d / 2 - 0.05, h), 0.02, STEEL, sides=8)
     m.box((0.24, 0.05, 0.14), (0, d / 2 - 0.07, h - 0.06), Paint(colour), round_m=0.02)
 
 
-def _slide(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
-    """Steps at the back (+y), a platform, the chute towards -y."""
-    w, d, h = size
-    deck, back = h * 0.66, d * 0.12
-    side = Paint((0.36, 0.60, 0.68), gloss=0.2)
-    m.box((w, 0.75, 0.05), (0, back + 0.375, deck - 0.05), _WOOD)
-    for x in (-w / 2 + 0.04, w / 2 - 0.04):
-        for y in (back + 0.04, back + 0.71):
-            m.box((0.08, 0.08, h), (x, y, 0), _WOOD, round_m=0.015)
-        m.box((0.04, 0.67, 0.4), (x, back + 0.375, deck + 0.05), side, round_m=0.015)
-        m.rod((x * 0.72, back, deck), (x * 0.72, -d / 2 + 0.25, 0.2), 0.06, Paint(colour, gloss=0.3))
-        m.rod((x * 0.72, -d / 2 + 0.25, 0.2), (x * 0.72, -d / 2, 0.16), 0.06, Paint(colour, gloss=0.3))
-    chute = Paint(shade(colour, 1.15), gloss=0.4)
-    u = w * 0.34
-    m.quad(
-        [(-u, -d / 2 + 0.25, 0.16), (u, -d / 2 + 0.25, 0.16), (u, back, deck - 0.02), (-u, back, deck - 0.02)], chute
-    )
-    m.quad([(-u, -d / 2, 0.13), (u, -d / 2, 0.13), (u, -d / 2 + 0.25, 0.16), (-u, -d / 2 + 0.25, 0.16)], chute)
-    for k in range(4):
-        y = d / 2 - 0.03 - 0.09 * k
-        m.box((w * 0.7, 0.14, 0.035), (0, y, deck * (k + 0.6) / 4.6), _WOOD)
-    for x in (-w * 0.36, w * 0.36):
-        m.rod((x, d / 2 + 0.04, 0), (x, back + 0.72, deck + 0.1), 0.025, side)
-
-
-def _sandpit(m: Modeller, size: Xyz, _: Colour, __: np.random.Generator) -> None:
-    w, d, h = size
-    for x, y, sx, sy in ((0, -d / 2, w, 0.2), (0, d / 2, w, 0.2), (-w / 2, 0, 0.2, d), (w / 2, 0, 0.2, d)):
-        m.box((sx + 0.1, sy + 0.1 if sy < 1 else sy - 0.2, h), (x, y, 0), _WOOD, round_m=0.02)
-    m.box((w - 0.1, d - 0.1, 0.06), (0, 0, 0), Paint((0.90, 0.81, 0.62), (0.82, 0.72, 0.52), "sand"))
-    m.turned(
-        [(0, 0), (0.3, 0), (0.12, 0.16), (0, 0.19)],
-        Paint((0.90, 0.81, 0.62), (0.82, 0.72, 0.52), "sand"),
-        foot=(0.4, 0.35, 0.05),
-        smooth=True,
-    )
-    m.turned([(0.07, 0), (0.1, 0.16), (0.09, 0.16), (0, 0.02)], Paint(_MERRY[0], gloss=0.2), foot=(-0.5, 0.3, 0.06))
-
-
-def _playhouse(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
-    w, d, h = size
-    eave = h * 0.68
-    wall = Paint((0.93, 0.82, 0.62), (0.84, 0.72, 0.52), "boards")
-    for x in (-w / 2 + 0.02, w / 2 - 0.02):
-        m.box((0.04, d, eave), (x, 0, 0), wall)
-    m.box((w, 0.04, eave), (0, d / 2 - 0.02, 0), wall)
-    for x in (-w * 0.34, w * 0.34):
-        m.box((w * 0.32, 0.04, eave), (x, -d / 2 + 0.02, 0), wall)
-    m.box((w * 0.4, 0.04, eave * 0.25), (0, -d / 2 + 0.02, eave * 0.75), wall)
-    roof = Paint(colour, shade(colour, 0.85), "boards")
-    for sign in (-1, 1):
-        eave_x, z = sign * (w / 2 + 0.12), eave - 0.1
-        flat = [(eave_x, -d / 2 - 0.12, z), (0.0, -d / 2 - 0.12, h), (0.0, d / 2 + 0.12, h), (eave_x, d / 2 + 0.12, z)]
-        m.quad(flat if sign < 0 else flat[::-1], roof)
-        m.quad([(x, y, q - 0.03) for x, y, q in (flat[::-1] if sign < 0 else flat)], roof)
-    for y in (-d / 2 + 0.0, d / 2 - 0.0):
-        gable = [(-w / 2, y, eave), (w / 2, y, eave), (0.0, y, h - 0.03)]
-        m.quad(gable if y < 0 else gable[::-1], wall)
-
-
-def _seesaw(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
-    w = size[0]
-    m.rod((-w / 2, 0, 0.2), (w / 2, 0, 0.48), 0.05, Paint(colour, gloss=0.2))
-    m.turned([(0.22, 0), (0.08, 0.3), (0, 0.32)], Paint(_MERRY[1]), foot=(0, 0, 0), smooth=True)
-    for x, z in ((-w / 2 + 0.12, 0.26), (w / 2 - 0.12, 0.5)):
-        m.box((0.26, 0.3, 0.05), (x, 0, z), Paint(_MERRY[0]), round_m=0.02)
-        m.rod((x * 0.72, -0.14, z + 0.18), (x * 0.72, 0.14, z + 0.18), 0.016, _STEEL)
-
-
-def _tree(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> None:
-    w, _, h = size
-    m.rod((0, 0, 0), (0.06, 0.03, h * 0.55), w / 2, _BARK, sides=12, end_m=w * 0.32)
-    for k in range(16):
-        turn, reach = k * 2.4, float(rng.uniform(0.1, 0.28)) * h
-        at = (float(np.cos(turn)) * reach, float(np.sin(turn)) * reach, h * float(rng.uniform(0.52, 0.95)))
-        leaves = Paint(shade(colour, float(rng.uniform(0.75, 1.15))), shade(colour, 0.62), "leaves", seed=k)
-        m.ball(float(rng.uniform(0.11, 0.19)) * h, at, leaves, rings=9)
-
-
-def _shrub(m: Modeller, size: Xyz, colour: Colour, rng: np.random.Generator) -> None:
-    w, _, h = size
-    for k in range(9):
-        at = (
-            float(rng.uniform(-0.28, 0.28)) * w,
-            float(rng.uniform(-0.28, 0.28)) * w,
-            h * float(rng.uniform(0.35, 0.62)),
-        )
-        m.ball(
-            h * float(rng.uniform(0.3, 0.42)),
-            at,
-            Paint(shade(colour, float(rng.uniform(0.8, 1.1))), shade(colour, 0.6), "leaves", seed=k),
-            rings=9,
-        )
-
-
-def _fence(m: Modeller, size: Xyz, colour: Colour, _: np.random.Generator) -> None:
-    w, _depth, h = size
-    for x in np.arange(-w / 2 + 0.04, w / 2, 0.11):
-        m.box((0.06, 0.02, h), (float(x), 0, 0), Paint(colour), round_m=0.008)
-    for z in (h * 0.25, h * 0.75):
-        m.box((w, 0.03, 0.05), (0, 0.025, z), Paint(colour))
-
-
-_GREEN: Colour = (0.36, 0.54, 0.30)
 FORMS: dict[str, tuple[Draw, Colour]] = {
-    "mat": (_mat, _MERRY[2]), "rug": (_rug, _MERRY[1]), "cushion": (_cushion, _MERRY[0]), "ball": (_ball, _MERRY[0]),
-    "blocks": (_blocks, _MERRY[0]), "plant": (_plant, (0.38, 0.56, 0.32)), "board": (_hung("board", (0.80, 0.62, 0.40)), (0.20, 0.36, 0.30)),
+    "mat": (_mat, MERRY[2]), "rug": (_rug, MERRY[1]), "cushion": (_cushion, MERRY[0]), "ball": (_ball, MERRY[0]),
+    "blocks": (_blocks, MERRY[0]), "plant": (_plant, (0.38, 0.56, 0.32)),
+    "board": (_hung("board", (0.80, 0.62, 0.40)), (0.20, 0.36, 0.30)),
     "poster": (_hung("poster", None), (0.97, 0.93, 0.83)), "drawings": (_hung("drawings", None), (0.96, 0.94, 0.90)),
-    "clock": (_clock, _MERRY[0]), "bunting": (_bunting, _MERRY[0]), "mobile": (_mobile, _MERRY[0]), "lamp": (_lamp, (1, 1, 1)),
-    "fridge": (_fridge, (0.90, 0.91, 0.92)), "freezer": (_freezer, (0.93, 0.94, 0.94)), "counter": (_counter, (0.87, 0.89, 0.88)),
-    "stove": (_stove, (0.84, 0.85, 0.86)), "sink": (_sink, (0.87, 0.89, 0.88)), "island": (_island, (0.8, 0.8, 0.8)),
-    "step_stool": (_step_stool, _MERRY[2]), "easel": (_easel, (0.8, 0.6, 0.4)), "extinguisher": (_extinguisher, (0.8, 0.1, 0.1)),
-    "scale": (_scale, (0.9, 0.91, 0.91)), "slide": (_slide, _MERRY[1]), "sandpit": (_sandpit, (0.76, 0.56, 0.36)),
-    "playhouse": (_playhouse, _MERRY[0]), "seesaw": (_seesaw, _MERRY[2]), "tree": (_tree, _GREEN), "shrub": (_shrub, (0.40, 0.58, 0.33)),
-    "fence": (_fence, (0.94, 0.92, 0.86)),
+    "clock": (_clock, MERRY[0]), "bunting": (_bunting, MERRY[0]), "mobile": (_mobile, MERRY[0]),
+    "lamp": (_lamp, (1, 1, 1)), "fridge": (_fridge, (0.90, 0.91, 0.92)), "freezer": (_freezer, (0.93, 0.94, 0.94)),
+    "counter": (_counter, (0.87, 0.89, 0.88)), "stove": (_stove, (0.84, 0.85, 0.86)),
+    "sink": (_sink, (0.87, 0.89, 0.88)), "island": (_island, (0.8, 0.8, 0.8)), "step_stool": (_step_stool, MERRY[2]),
+    "easel": (_easel, (0.8, 0.6, 0.4)), "extinguisher": (_extinguisher, (0.8, 0.1, 0.1)),
+    "scale": (_scale, (0.9, 0.91, 0.91)),
 }  # fmt: skip

@@ -28,7 +28,9 @@ def _document() -> dict:
         }],
         "walls": [{"id": "south", "start": [0, 0], "end": [4, 0]}],
         "openings": [{"id": "door", "kind": "door", "wall": "south", "at_m": 2, "width_m": 1}],
-        "cameras": [{"id": "cam", "room": "only", "title": {"zh": "机", "en": "Cam"}, "at": [0.2, 0.2, 2.6], "look_at": [2, 2, 0]}],
+        "cameras": [{
+            "id": "cam", "room": "only", "title": {"zh": "机", "en": "Cam"}, "at": [0.2, 0.2, 2.6], "look_at": [2, 2, 0],
+        }],
     }  # fmt: skip
 
 

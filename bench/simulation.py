@@ -1,0 +1,119 @@
+"""What the simulated nursery's cameras cost: CPU a frame with twelve people, its plate, and with H.264 as sent.
+
+Question: do four cameras of 640x360 at 10 frames a second cost at most half a core when paced (issue's goal)? CPU seconds of this
+process, helper threads of the encoder included, the least of several rounds: others share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from bench import report
+from services.simulation import people
+from services.simulation.building import load_building
+from services.simulation.render.renderer import NurseryRenderer
+from services.simulation.world import PersonState, World
+
+CAMERAS = ("room-a", "nap", "corridor", "yard")
+PEOPLE = 12
+FRAMES_PER_S = 10
+GOAL_CORES = 0.5
+
+
+def crowd(room: str, building: Any) -> tuple[PersonState, ...]:
+    """Twelve people in a room: walkers round its middle, the rest at its places."""
+    xs, ys = zip(*building.room(room).footprint, strict=True)
+    places = [place for place in building.every_place if place.room == room and place.kind != "climb"]
+    states = []
+    for number in range(1, PEOPLE + 1):
+        who = people.person_of(number, "adult" if number % 6 == 0 else "child", 3)
+        if number <= len(places):
+            at, heading = places[number - 1].at, places[number - 1].heading_rad
+        else:
+            at, heading = (sum(xs) / len(xs) + 0.35 * number - 3, sum(ys) / len(ys), 0.0), 0.4 * number
+        states.append(PersonState(who, at, heading, "walk" if number % 2 else "play_floor", doing_s=3.0, speed_m_s=0.8))
+    return tuple(states)
+
+
+def least(work: Callable[[], None], rounds: int) -> tuple[float, float]:
+    """CPU and wall seconds of the cheapest round."""
+    costs = []
+    for _ in range(rounds):
+        cpu, wall = time.process_time(), time.perf_counter()
+        work()
+        costs.append((time.process_time() - cpu, time.perf_counter() - wall))
+    return min(cost[0] for cost in costs), min(cost[1] for cost in costs)
+
+
+def measure(renderer: NurseryRenderer, camera_id: str, *, frames: int, rounds: int) -> dict[str, Any]:
+    building = renderer.building
+    camera = building.camera(camera_id)
+    states = crowd(camera.room, building)
+    lights = {room.id: 1.0 for room in building.rooms}
+    began = time.process_time()
+    renderer.prepare(camera_id)
+    plate_s = time.process_time() - began
+
+    def world(frame: int) -> World:
+        moved = tuple(
+            PersonState(
+                s.person, s.at, s.heading_rad, s.activity, 3.0 + frame / 10, speed_m_s=0.8, stride_m=0.08 * frame
+            )
+            for s in states
+        )
+        return World(36_000 + frame / FRAMES_PER_S, 739_944, moved, lights=lights)
+
+    def draw() -> None:
+        for frame in range(frames):
+            renderer.picture(camera_id, world(frame))
+
+    def send() -> None:
+        coder = _coder(camera.width_px, camera.height_px)
+        for frame in range(frames):
+            picture = av.VideoFrame.from_ndarray(renderer.picture(camera_id, world(frame)), format="rgb24")
+            picture.pts = frame
+            coder.encode(picture)
+        coder.encode(None)
+
+    draw()
+    (drawn_s, wall_s), (sent_s, _) = least(draw, rounds), least(send, rounds)
+    return {
+        "camera": camera_id, "plate_cpu_s": plate_s, "frame_cpu_ms": drawn_s / frames * 1e3, "frames_per_s": frames / wall_s,
+        "sent_cpu_ms": sent_s / frames * 1e3, "cores_when_paced": sent_s / frames * FRAMES_PER_S,
+    }  # fmt: skip
+
+
+def _coder(width: int, height: int) -> Any:
+    """As ``services.ingest.sources.simulated`` sets it up."""
+    coder = av.VideoCodecContext.create("libx264", "w")
+    coder.width, coder.height, coder.pix_fmt = width, height, "yuv420p"
+    coder.framerate, coder.time_base = Fraction(FRAMES_PER_S), Fraction(1, FRAMES_PER_S)
+    coder.gop_size, coder.thread_count = FRAMES_PER_S, 1
+    coder.options = {"preset": "superfast", "tune": "zerolatency", "crf": "22", "sc_threshold": "0"}
+    coder.open()
+    return coder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--frames", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=5)
+    wanted = parser.parse_args()
+    renderer = NurseryRenderer(load_building("sunflower"), seed=1)
+    rows = [measure(renderer, camera, frames=wanted.frames, rounds=wanted.rounds) for camera in CAMERAS]
+    total = sum(row["cores_when_paced"] for row in rows)
+    rows.append({"camera": "all four", "cores_when_paced": total})
+    goal = f"goal: {GOAL_CORES} cores for four paced cameras; here {total:.2f}"
+    report.emit("simulation", rows, as_json=wanted.json, notes=[goal])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
