@@ -29,9 +29,8 @@ def measure(cameras: int, seconds: float, frames_per_s: float = 5.0) -> dict[str
         clip = draw_clip(root / "live.mp4", source=people if people.exists() else None)
         model, reel = model_for_bench(root / "models"), Reel.of(clip)
         limits = [measure_limit(reel, model)]
-        trial = run_trial(
-            clip, cameras, seconds, frames_per_s=frames_per_s, detector=model.name, models=root / "models"
-        )
+        analyze = {"detector": model.name, "models": str(root / "models")}
+        trial = run_trial(clip, cameras, seconds, frames_per_s=frames_per_s, analyze=analyze)
         limits.append(measure_limit(reel, model))
     least = Limit(min(limit.decode_s_per_s for limit in limits), min(limit.run_s for limit in limits))
     analysed = sum(trial.frames("analysed_frames").values())

@@ -129,37 +129,29 @@ class Trial:
         return lower
 
 
-def run_trial(
-    clip: Path, cameras: int, seconds: float, *, frames_per_s: float = 5.0, detector: str, threads: int = 2,
-    models: Path | None = None,
-) -> Trial:  # fmt: skip
-    """Feed ``cameras`` live cameras for ``seconds`` after a time to settle; measure the analysis's process alone."""
+def run_trial(clip: Path, cameras: int, seconds: float, *, frames_per_s: float = 5.0, analyze: dict[str, Any]) -> Trial:
+    """Feed ``cameras`` live cameras for ``seconds`` after a time to settle; measure the analysis's process alone.
+
+    ``analyze`` is that section of FILE.
+    """
     trial = Trial(cameras, seconds)
     with tempfile.TemporaryDirectory(prefix="kanhu-watch-") as folder:
         ground = EmbeddedGround(Path(folder) / "site")
         try:
-            _run(trial, ground, clip, frames_per_s, detector, threads, models)
+            ground.site.configure(
+                cameras=[_camera(number, frames_per_s) for number in range(cameras)],
+                analyze=analyze,
+                observability={"log_level": "warning"},
+            )
+            _run(trial, ground, clip)
             trial.watched = asyncio.run(_statuses(ground.site.file))
         finally:
             ground.close()
     return trial
 
 
-def _run(
-    trial: Trial,
-    ground: EmbeddedGround,
-    clip: Path,
-    frames_per_s: float,
-    detector: str,
-    threads: int,
-    models: Path | None,
-) -> None:
+def _run(trial: Trial, ground: EmbeddedGround, clip: Path) -> None:
     site = ground.site
-    site.configure(
-        cameras=[_camera(number, frames_per_s) for number in range(trial.cameras)],
-        analyze={"detector": detector, "threads": threads, **({"models": str(models)} if models else {})},
-        observability={"log_level": "warning"},
-    )  # fmt: skip
     site.start("analyze")
     total_s = _SETTLE_S + trial.seconds + 2.0
     command = [sys.executable, "-m", "bench.live_feed", "--config", str(site.file), "--clip", str(clip),

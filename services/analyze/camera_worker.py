@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -25,7 +25,7 @@ from services.analyze.core.sampling import GopThinner, Pace
 from services.analyze.core.shedding import CameraLoad, CostMeter
 from services.analyze.detector import Model, PersonDetector
 from services.analyze.engine import LEAST_SCORE, CameraEngine, Judgement, KnownPresence, ModelName
-from services.analyze.turn import Turn, do_turn
+from services.analyze.turn import Outcome, Turn, do_turn
 from services.analyze.watching import NO_MODEL, WatchBook
 from services.analyze.workroom import Workroom
 from services.backbone import metrics
@@ -182,13 +182,8 @@ class CameraWorker:
                 self._engine.gate = self._gate()
                 await self._announce(self._engine.reconfigure(self._camera))
         await self._take_up()
-        clock = self._around.clock
-        while not self._leaving:
-            chunks = self._backlog.take_some(clock.now_ns(), clock.monotonic_ns(), _CHUNKS_A_TURN)
-            if not chunks:
-                break
-            self._heard_ns = clock.monotonic_ns()
-            await self._analyse(chunks)
+        while not self._leaving and len(self._backlog):
+            await self._analyse()
             if self._book.crowded:
                 await self.say_watched()
         if not len(self._backlog):
@@ -200,14 +195,30 @@ class CameraWorker:
             known, self._known = self._known, []
             await self._announce(self._need_engine().resume(known))
 
-    async def _analyse(self, chunks: list[Chunk]) -> None:
-        started = self._runs.get(chunks[0].run.run_id)
-        if started is None or not await self._ready_model():
-            for chunk in chunks:
-                self._book.unwatched(chunk, "no_run_start" if started is None else "no_model")
-            return
-        turn = Turn(self._need_engine(), started, chunks, self._pace, self._thinner, self._meter)
-        for outcome in await self._around.workroom.turn(self.camera_id, partial(do_turn, turn)):
+    async def _analyse(self) -> None:
+        """One turn, with what is to be seen next when the turn has come."""
+        ready = await self._ready_model()
+        taken: list[Chunk] = []
+
+        def prepare() -> Callable[[], list[Outcome]] | None:
+            clock = self._around.clock
+            taken[:] = self._backlog.take_some(clock.now_ns(), clock.monotonic_ns(), _CHUNKS_A_TURN)
+            self._heard_ns = clock.monotonic_ns() if taken else self._heard_ns
+            started = self._runs.get(taken[0].run.run_id) if taken else None
+            if started is None or not ready:
+                for chunk in taken:
+                    self._book.unwatched(chunk, "no_run_start" if started is None else "no_model")
+                return None
+            turn = Turn(self._need_engine(), started, taken, self._pace, self._thinner, self._meter)
+            return partial(do_turn, turn)
+
+        outcomes = await self._around.workroom.turn(self.camera_id, prepare)
+        if outcomes is not None:
+            self._backlog.put_back(taken[len(outcomes) :])
+            await self._tell(outcomes)
+
+    async def _tell(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
             self._book.enter(outcome.chunk, outcome.pace, outcome.cause, outcome.fates, outcome.view)
             if outcome.cause is None:
                 stale_ns = self._around.clock.now_ns() - outcome.chunk.facts.end_ns
@@ -229,7 +240,7 @@ class CameraWorker:
         if self._run_ended is not None and engine.decoder.run_id == self._run_ended:
             self._run_ended = None
             before = engine.fates.copy()
-            await self._announce(await self._around.workroom.turn(self.camera_id, engine.flush))
+            await self._announce(await self._around.workroom.turn(self.camera_id, lambda: engine.flush) or [])
             self._book.amend(engine.fates.since(before))
         silent_ns = self._around.clock.monotonic_ns() - self._heard_ns
         if silent_ns > SILENCE_S * NS_PER_S and engine.has_open_presence:

@@ -28,6 +28,8 @@ _log = structlog.get_logger(__name__)
 #: Defects whose trace was logged. A trace at every chunk would itself be an overload.
 _TRACED: set[str] = set()
 _MOST_TRACES = 20
+#: A turn begins no further chunk after this long, so that the other cameras need not wait for it.
+LONGEST_NS = NS_PER_S // 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,14 @@ class Outcome:
 
 
 def do_turn(turn: Turn) -> list[Outcome]:
-    """Every chunk of the turn, in order."""
-    return [_do_chunk(turn, chunk) for chunk in turn.chunks]
+    """The chunks of the turn in order: the first, and as many more as there is time for."""
+    until_ns = time.perf_counter_ns() + LONGEST_NS
+    outcomes = [_do_chunk(turn, turn.chunks[0])]
+    for chunk in turn.chunks[1:]:
+        if time.perf_counter_ns() > until_ns:
+            break
+        outcomes.append(_do_chunk(turn, chunk))
+    return outcomes
 
 
 def _do_chunk(turn: Turn, chunk: Chunk) -> Outcome:
@@ -86,8 +94,8 @@ def _do_chunk(turn: Turn, chunk: Chunk) -> Outcome:
 
 
 def _take_up_pace(turn: Turn, chunk: Chunk) -> None:
-    """Whether GOPs are left out changes only where a GOP begins, so that none is begun in its middle."""
-    if chunk.facts.sync or turn.pace.mode == turn.engine.pace.mode == "frames":
+    """Less can be done at once. More only where a GOP begins: one of which a part was left out cannot be decoded."""
+    if chunk.facts.sync or turn.engine.pace.mode == "frames" or turn.pace.mode == "keyframes":
         turn.engine.keep_pace(turn.pace)
 
 

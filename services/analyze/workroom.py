@@ -35,12 +35,14 @@ class Workroom:
         now_ns = time.perf_counter_ns()
         return self._worked_ns + sum(now_ns - begun_ns for begun_ns in self._begun_ns.values())
 
-    async def turn(self, camera_id: str, work: Callable[[], T]) -> T:
-        """Do work in a thread when it is this camera's turn."""
+    async def turn(self, camera_id: str, prepare: Callable[[], Callable[[], T] | None]) -> T | None:
+        """Do work in a thread when it is this camera's turn. ``prepare`` chooses the work then, not before: what is the newest
+        is known only when the turn has come. ``None``: there is nothing to do any more."""
         await self._take(camera_id)
         begun_ns = self._begun_ns[camera_id] = time.perf_counter_ns()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            work = prepare()
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work) if work is not None else None
         finally:
             del self._begun_ns[camera_id]
             worked_ns = time.perf_counter_ns() - begun_ns

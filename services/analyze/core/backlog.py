@@ -7,7 +7,7 @@ Whole GOPs go, never part of one, because a chunk without those before it back t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from services.contracts.media_record import Chunk
@@ -33,6 +33,7 @@ class Backlog:
     skipped_chunks: int = 0
     _waiting: deque[Waiting] = field(default_factory=deque)
     _bytes: int = 0
+    _taken_ns: deque[int] = field(default_factory=lambda: deque(maxlen=64))
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -64,19 +65,27 @@ class Backlog:
             self._jump("late", emptying=False)
         if not self._waiting:
             return None
-        chunk = self._waiting.popleft().chunk
-        self._bytes -= len(chunk.value)
-        return chunk
+        waiting = self._waiting.popleft()
+        self._bytes -= len(waiting.chunk.value)
+        self._taken_ns.append(waiting.offered_ns)
+        return waiting.chunk
 
     def take_some(self, now_ns: int, monotonic_ns: int, limit: int) -> list[Chunk]:
         """Up to ``limit`` chunks of one run in order: what one turn decodes."""
         taken: list[Chunk] = []
+        self._taken_ns.clear()
         while len(taken) < limit and (not taken or self._goes_on(taken[0])):
             chunk = self.take(now_ns, monotonic_ns)
             if chunk is None:
                 break
             taken.append(chunk)
         return taken
+
+    def put_back(self, chunks: Sequence[Chunk]) -> None:
+        """The last of those just taken, for which a turn had no time, go to the front again; they have waited all along."""
+        for chunk in reversed(chunks):
+            self._waiting.appendleft(Waiting(chunk, self._taken_ns.pop()))
+            self._bytes += len(chunk.value)
 
     def clear(self, cause: SkipCause = "handed_over") -> None:
         """Let everything go (the camera left)."""

@@ -36,6 +36,10 @@ _KEYFRAMES = (1, 2, 4, 8, 16, 32)
 _SPARE = 1.05
 _SHRINK, _GROW, _GROW_IDLE = 0.8, 1.04, 1.3
 _LEAST_HEADROOM = 0.05
+#: Chunks of a camera whose decoding is not counted: they open the decoder and warm it up.
+_OPENING_CHUNKS = 2
+#: A GOP is taken to cost at most this many of its keyframes.
+_DEAREST_GOP = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ class CostMeter:
     """Running estimates of one camera's costs, forgetting over ``memory_s`` of stream (``memory_frames`` for frames).
 
     What is far above the estimate counts as three times it: a model that is fitted once, a page that is read once, are not
-    what watching costs. For the same reason the very first look is not counted.
+    what watching costs. For the same reason the very first look and the first chunks, which open the decoder, are not counted.
     """
 
     memory_s: float = 4.0
@@ -186,10 +190,13 @@ class CostMeter:
     gop_s: float = 2.0
     _sync_ns: int | None = None
     _begun: bool = False
+    _chunks: int = 0
 
     def decoded(self, stream_s: float, worked_s: float) -> None:
         """Whole chunks of this much stream took this long to decode."""
-        if stream_s > 0:
+        if self._chunks < _OPENING_CHUNKS:
+            self._chunks += 1
+        elif stream_s > 0:
             self.decode_s_per_s = _toward(self.decode_s_per_s, worked_s / stream_s, stream_s / self.memory_s)
 
     def looked(self, frames: int, worked_s: float) -> None:
@@ -208,11 +215,12 @@ class CostMeter:
         self._sync_ns = at_ns
 
     def load(self, camera_id: str, asked_frames_per_s: float) -> CameraLoad:
-        """Until a keyframe was decoded alone it is taken to cost a seventh of its GOP (as measured, docs/design/analysis.md)."""
-        keyframe_s = self.keyframe_s or self.decode_s_per_s * self.gop_s / 7
-        return CameraLoad(
-            camera_id, asked_frames_per_s, max(self.gop_s, 0.04), self.decode_s_per_s, self.look_s, keyframe_s
-        )
+        """A keyframe costs about a seventh of its GOP (docs/design/analysis.md): the one bounds what is thought of the other."""
+        gop_s = max(self.gop_s, 0.04)
+        decode_s_per_s, keyframe_s = self.decode_s_per_s, self.keyframe_s or self.decode_s_per_s * gop_s / 7
+        if self.keyframe_s:
+            decode_s_per_s = min(decode_s_per_s or _DEAREST_GOP, _DEAREST_GOP * self.keyframe_s / gop_s)
+        return CameraLoad(camera_id, asked_frames_per_s, gop_s, decode_s_per_s, self.look_s, keyframe_s)
 
 
 def _toward(old: float, new: float, weight: float) -> float:

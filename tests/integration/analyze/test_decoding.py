@@ -6,17 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
-from services.analyze.decoding import ChunkDecoder, Picture
+from services.analyze.core.detection import Detections, nothing
+from services.analyze.core.sampling import GopThinner, Pace
+from services.analyze.core.shedding import CostMeter
+from services.analyze.decoding import ChunkDecoder, Picture, frames_in
+from services.analyze.engine import CameraEngine, ModelName
+from services.analyze.turn import Turn, do_turn
+from services.contracts.entity import CameraConfig
 from services.contracts.errors import Corrupt
 from services.contracts.media_record import Chunk, MediaRecord, RunEnd, RunStart
 from services.contracts.time import NS_PER_S
 from services.simulation.drawn_room import DrawnRoom
-from tests.integration.analyze.streams import SHARED, chunks, encode, muxed, run_start
+from tests.integration.analyze.streams import SHARED, chunks, encode, muxed, run_start, watch
 
 
 @pytest.fixture(scope="module")
@@ -140,17 +148,50 @@ def test_an_init_segment_that_is_none_is_refused_once_and_its_chunks_are_counted
     else [],
 )
 def test_odd_media_ends_with_a_count(name: str) -> None:
-    """Whatever the muxer can make chunks of, the decoder gets through."""
+    """Whatever the muxer can make chunks of, decoder and engine get through, and every frame of it has a fate."""
     try:
         records = muxed(SHARED / "bad_media" / name)
     except (Corrupt, av.error.FFmpegError, IndexError, ValueError, StopIteration) as error:
         pytest.skip(f"no stream to decode: {error}")
-    decoder = ChunkDecoder()
-    pictures = decode(records, decoder)
-    tally = decoder.tally
-    assert (
-        pictures or not chunks(records) or tally.undecodable_chunks + tally.corrupt_frames + tally.unsynchronised_chunks
+    engine = CameraEngine(CameraConfig(camera_id="odd", url="sim:odd"))
+    engine.use(Blind(), ModelName("blind", ""))
+    watch(engine, records)
+    assert engine.fates.frames == sum(frames_in(chunk) for chunk in chunks(records))
+    assert engine.fates.looked or not chunks(records) or engine.fates.skipped
+
+
+class Blind:
+    """Sees nobody, anywhere."""
+
+    def detect(self, frame: VideoFrame) -> Detections:
+        return nothing()
+
+    def glance(self, frame: VideoFrame) -> Any:
+        return np.zeros((64, 96), np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["frames", "gops", "keyframes"])
+def test_at_every_pace_each_frame_has_one_fate(records: list[MediaRecord], mode: Any) -> None:
+    """A reader that comes late, a chunk lost on the way and a torn one included."""
+    engine = CameraEngine(CameraConfig(camera_id="room", url="sim:room"))
+    engine.use(Blind(), ModelName("blind", ""))
+    every = 1 if mode == "frames" else 2
+    pace = Pace(mode, 1.0, every, 1.0 / every)
+    media = chunks(records)
+    sent = [chunk for number, chunk in enumerate(media) if number > 1 and number != 9]
+    torn = replace(sent[6], value=sent[6].value[:-40])
+    turn = Turn(
+        engine, run_start(records), [torn if c is sent[6] else c for c in sent], pace, GopThinner(), CostMeter()
     )
+    outcomes = [outcome for chunk in turn.chunks for outcome in do_turn(replace(turn, chunks=[chunk]))]
+    rest = engine.fates.copy()
+    engine.flush()
+    total = sum(outcome.fates.frames for outcome in outcomes) + engine.fates.since(rest).frames
+    assert total == sum(frames_in(chunk) for chunk in turn.chunks)
+    assert engine.fates.analysed >= 4 and engine.fates.skipped["shed"] > 0
+    assert {outcome.cause for outcome in outcomes} <= {None, "shed", "unsynchronised", "undecodable"}
+    if mode == "keyframes":
+        assert engine.fates.analysed <= 1 + len([chunk for chunk in sent if chunk.facts.sync])
 
 
 def test_a_resolution_change_gives_pictures_of_both_sizes(clip: Callable[[str], Path]) -> None:

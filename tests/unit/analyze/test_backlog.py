@@ -103,3 +103,13 @@ def test_a_turn_takes_chunks_of_one_run_only() -> None:
     backlog.add(other)
     assert [c.facts.seq for c in backlog.take_some(0, 0, 4)] == [0, 1]
     assert backlog.take_some(0, 0, 4) == [other]
+
+
+def test_what_a_turn_had_no_time_for_comes_first_again_and_has_waited_all_along() -> None:
+    backlog = Backlog(late_ns=10 * NS_PER_S)
+    for seq in range(4):
+        backlog.add(chunk(seq), offered_ns=seq)
+    taken = backlog.take_some(0, 0, 3)
+    backlog.put_back(taken[1:])
+    assert backlog.waited_ns(100) == 99 and backlog.bytes_waiting == 300
+    assert [c.facts.seq for c in backlog.take_some(0, 0, 4)] == [1, 2, 3]
