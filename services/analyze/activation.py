@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.analyze.activation_record import Recorder, no_record
+from services.analyze.batching import Batching
 from services.analyze.detector import Model, activate
 from services.analyze.installed import is_present, read_model
 from services.analyze.registry import ModelEntry, Registry, entry_of, load_registry
@@ -52,7 +53,8 @@ class ModelShelf:
             mark = self._fingerprint(entry)
             known = self._active.get(entry.name)
             if known is None or known[0] != mark:
-                known = (mark, activate(read_model(entry, self.models_dir), self.settings.provider))
+                batching = Batching(self.settings.batch_size, self.settings.batch_wait_ms / 1000)
+                known = (mark, activate(read_model(entry, self.models_dir), self.settings.provider, batching))
                 self._active[entry.name] = known
         self.record(known[1])
         return known[1]

@@ -11,11 +11,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import structlog
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
+from services.analyze.batching import SINGLY, Batching, batched
 from services.analyze.core.detection import Detections
-from services.analyze.core.findings import with_kinds
 from services.analyze.core.letterbox import fit
 from services.analyze.installed import InstalledModel
 from services.analyze.looking import Looker, PublishedLooker, SurgicalLooker, plan_for
@@ -46,11 +48,12 @@ class _Variant:
 class Model:
     """An activated model: what it is, and the sessions that run it. Safe to use from several threads."""
 
-    def __init__(self, installed: InstalledModel, provider: str) -> None:
+    def __init__(self, installed: InstalledModel, provider: str, batching: Batching = SINGLY) -> None:
         self.entry: ModelEntry = installed.entry
         self.sha256 = installed.sha256
         self._body = installed.body
         self._provider = provider
+        self._batching = batching
         self._lock = threading.Lock()
         self._published: Any = None
         self._variants: dict[tuple[int, int], _Variant] = {}
@@ -106,15 +109,18 @@ class Model:
                        model=self.name, parity=str(parity), complaint=parity.complaint)  # fmt: skip
             return self._as_published()
         _log.info("model fitted", model=self.name, done=operated.done, left=operated.left, parity=str(parity))
-        return _Variant(session_of(operated.body, self.name, self._provider), operated)
+        return _Variant(self._open(operated.body), operated)
 
     def _as_published(self) -> _Variant:
         return _Variant(self._published_session(), None)
 
     def _published_session(self) -> Any:
         if self._published is None:
-            self._published = session_of(self._body, self.name, self._provider)
+            self._published = self._open(self._body)
         return self._published
+
+    def _open(self, body: bytes) -> Any:
+        return batched(body, self.name, self._batching, lambda given: session_of(given, self.name, self._provider))
 
     @property
     def provider(self) -> str:
@@ -122,9 +128,9 @@ class Model:
         return str(self.session.get_providers()[0])
 
 
-def activate(installed: InstalledModel, provider: str = CPU) -> Model:
+def activate(installed: InstalledModel, provider: str = CPU, batching: Batching = SINGLY) -> Model:
     """Make a session of a verified model; says in the log what was activated and on whose assessment (R-24)."""
-    model = Model(installed, provider)
+    model = Model(installed, provider, batching)
     _log.info(
         "model activated", model=model.name, sha256=model.sha256, licence=model.entry.licence,
         assessment=model.entry.assessment, provider=model.provider, scope=model.entry.scope,
@@ -142,6 +148,12 @@ class PersonDetector:
     _size: tuple[int, int] = (0, 0)
     _seen: VideoFrame | None = field(default=None, repr=False)
     _planes: Planes | None = field(default=None, repr=False)
+    _kinds: NDArray[np.int32] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._kinds = np.full(self.model.entry.class_count, -1, np.int32)
+        for number, kind in self.model.entry.kinds.items():
+            self._kinds[number] = kind
 
     def glance(self, frame: VideoFrame) -> Plane:
         """The frame's luma at the model's scale, (rows, columns), limited range; valid until the next frame. ``detect`` of the
@@ -158,7 +170,7 @@ class PersonDetector:
         assert self._planes is not None
         found = self._looker_for(self._planes.size).find(self._planes)
         self._seen = self._planes = None  # gives the frame back to the decoder
-        return with_kinds(found, self.model.entry.kinds)
+        return Detections(found.boxes, found.scores, self._kinds[found.classes])
 
     def _looker_for(self, size: tuple[int, int]) -> Looker:
         if self._looker is None or size != self._size:

@@ -103,6 +103,15 @@ class AnalyzeSettings(Payload):
     provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
         default="cpu", description="where models run; one that is missing falls back to the CPU and says so"
     )
+    batch_size: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="pictures of several cameras in one run of the model; for GPUs (threads should be at least as many)",
+    )
+    batch_wait_ms: float = Field(
+        default=5.0, ge=0, le=200, description="how long the first picture of a batch waits for others"
+    )
     threads: int = Field(default=2, ge=1, le=64)
     score: float = Field(default=0.4, gt=0, lt=1)
     motion_gate: bool = Field(
