@@ -27,7 +27,18 @@ import numpy as np
 import structlog
 
 from bench.hot.clips import ANALYSED_PER_S, FORMS, Form, people, still
-from bench.hot.ours import ALWAYS_OPEN, STAGES, Recorder, Stream, bare_run, engine_for, run_engine, run_limit, stages_us
+from bench.hot.ours import (
+    ALWAYS_OPEN,
+    STAGES,
+    Recorder,
+    Stream,
+    bare_run,
+    engine_for,
+    health_us,
+    run_engine,
+    run_limit,
+    stages_us,
+)
 from bench.hot.usual import Usual, tracker_us
 from bench.report import emit
 from services.analyze.core.detection import Detections, iou_matrix
@@ -114,6 +125,7 @@ def crowded(model: Model, form: Form, seconds: float, rounds: int) -> dict[str, 
         "met": bool(agrees and whole_us <= goal * limit_round_us),
         "usual_ratio": usual_us / whole_us if agrees else None,
         "usual_goal": USUAL_GOAL if form.height == 360 else None,
+        "health_us": health_us(stream),
         "gated_us": gated_us, "gated_looks": gated_looks, "usual_ratio_gated": usual_us / gated_us if agrees else None,
         "cameras_per_core": 1e6 / ANALYSED_PER_S / whole_us, "cameras_per_core_gated": 1e6 / ANALYSED_PER_S / gated_us,
         "usual_stages_us": {k: v / frames / rounds * 1e6 for k, v in usual.spent_s.items()} | {"track": track_us},
@@ -181,7 +193,8 @@ def agree(ours: dict[int, Detections], theirs: dict[int, Detections]) -> dict[st
 def notes(model: Model, rows: list[dict[str, Any]]) -> list[str]:
     said = [
         "us of CPU per analysed frame, one thread, least of interleaved rounds; stages: runs of their own, clocks included",
-        "rows with people keep the gate open (its cost is in motion_us); gated_us has it working, as still rows have",
+        "beside the path, not in whole_us: health_us, a look at the camera's health each second; rules, records (bench.service)",
+        "rows with people hold the gate open, as it is while somebody is followed; gated_us has it working, as still rows have",
     ]
     if any(row.get("usual_stages_us", {}).get("track", 0.0) is None for row in rows):
         said.append("trackers' ByteTrack could not be had: usual_us is without a tracker, and so too low")

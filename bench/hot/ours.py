@@ -25,8 +25,10 @@ from services.analyze.core.tracker import Tracker
 from services.analyze.detector import Model, PersonDetector
 from services.analyze.engine import LEAST_SCORE, CameraEngine, ModelName
 from services.analyze.looking import SurgicalLooker
+from services.analyze.sight import CameraSight
 from services.contracts.entity import CameraConfig
 from services.contracts.media_record import Chunk, RunStart
+from services.contracts.time import NS_PER_S
 from services.media.cmaf_reader import InitFacts, parse_chunk, parse_init
 from tests.integration.analyze.streams import chunks, muxed, run_start
 
@@ -73,9 +75,10 @@ class Recorder:
 
 
 def engine_for(model: Model, gate: MotionGate | None) -> CameraEngine:
-    """A camera without zones: rules are judged elsewhere (``bench.service``)."""
+    """A camera without zones, its health not judged: what comes beside the path of a frame is in ``bench.service``."""
     camera = CameraConfig(camera_id="bench", url="file:bench.mp4", analysed_frames_per_s=float(ANALYSED_PER_S))
     engine = CameraEngine(camera, gate=gate)
+    engine.sight = _NoSight()
     engine.use(PersonDetector(model, LEAST_SCORE), ModelName(model.name, model.sha256))
     return engine
 
@@ -132,6 +135,20 @@ def bare_run(model: Model, stream: Stream) -> Callable[[], object]:
     return lambda: run(None, feeds)
 
 
+def health_us(stream: Stream) -> float:
+    """CPU µs of one look at the camera's health; the engine takes one a second."""
+    context = open_decoder(stream.init)
+    frames = [f for unit in stream.units[:40] for f in context.decode(Packet(unit))]
+    least = float("inf")
+    for _ in range(3):
+        sight = CameraSight()
+        begun = time.process_time()
+        for second, frame in enumerate(frames):
+            sight.look(second * NS_PER_S, frame)
+        least = min(least, time.process_time() - begun)
+    return least / len(frames) * 1e6
+
+
 @dataclass(slots=True)
 class Stopwatch:
     """CPU time of this thread by stage; what runs within a stage's call belongs to the innermost one."""
@@ -174,6 +191,7 @@ class TimedDetector:
         detector = PersonDetector(model, LEAST_SCORE)
         looker = model.looker(*size, LEAST_SCORE)
         if isinstance(looker, SurgicalLooker):
+            looker.look = watch.around("scale", looker.look)  # type: ignore[method-assign]
             looker._run = watch.around("infer", looker._run)
             looker._scaler.fill = watch.around("scale", looker._scaler.fill)  # type: ignore[method-assign]
         detector._looker, detector._size = looker, size
@@ -194,6 +212,13 @@ def stages_us(model: Model, stream: Stream, policy: GatePolicy) -> dict[str, flo
     whole(engine, stream)
     looked = max(1, engine.fates.looked)
     return {stage: watch.spent_ns.get(stage, 0) / looked / 1000 for stage in STAGES}
+
+
+class _NoSight(CameraSight):
+    """The camera's health is judged once a second and has a cost of its own (``health_us``)."""
+
+    def look(self, frame_ns: int, frame: VideoFrame) -> None:
+        pass
 
 
 class _TimedTracker:

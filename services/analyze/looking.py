@@ -58,7 +58,7 @@ class SurgicalLooker:
     def find(self, planes: Planes) -> Detections:
         laid = self._scaler.fill(planes)
         found = _boxes(self._decode, self._run(None, self._feeds), self._head, laid)
-        return replace(found, classes=self._numbers[found.classes]) if len(found) else found
+        return Detections(found.boxes, found.scores, self._numbers[found.classes]) if len(found) else found
 
 
 class PublishedLooker:
@@ -106,4 +106,4 @@ def _boxes(decode: Any, outputs: Any, head: Head, laid: Letterbox) -> Detections
     found = decode(outputs, head)
     if not isinstance(found, Detections):
         raise Corrupt(f"the model gave a {type(found).__name__}; a detector gives boxes")
-    return replace(found, boxes=laid.to_picture(found.boxes)) if len(found) else found
+    return Detections(laid.to_picture(found.boxes), found.scores, found.classes) if len(found) else found
