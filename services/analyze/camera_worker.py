@@ -142,6 +142,8 @@ class CameraWorker:
     async def leave(self, *, for_good: bool) -> None:
         """Stop. ``for_good``: the camera is gone, so its presences end; else another worker will go on with them."""
         self._leaving = True
+        if not for_good:
+            self._backlog.on_dropped = None  # the next owner sees it again, and tells
         self._backlog.clear()
         self._bell.set()
         with contextlib.suppress(asyncio.CancelledError):

@@ -51,10 +51,10 @@ WatchMode = Literal["frames", "gops", "keyframes", "none"]
 #: Why frames that arrived were not analysed. ``late``: too old when their turn came, the newest go first. ``overflow``: more
 #: waited than memory is given. ``shed``: left out on purpose, more is asked than this machine can do. ``undecodable``: the
 #: decoder refused them. ``unsynchronised``: what they refer to is missing; it goes on at the next sync chunk. ``no_model``: no
-#: detector is installed. ``no_run_start``: their init segment was never seen. ``handed_over``: another member of the group
-#: takes the camera over. ``defect``: the analysis failed on them.
+#: detector is installed. ``no_run_start``: their init segment was never seen. ``withdrawn``: the camera
+#: was withdrawn, or its analysis switched off. ``defect``: the analysis failed on them.
 SkipCause = Literal[
-    "late", "overflow", "shed", "undecodable", "unsynchronised", "no_model", "no_run_start", "handed_over", "defect"
+    "late", "overflow", "shed", "undecodable", "unsynchronised", "no_model", "no_run_start", "withdrawn", "defect"
 ]
 
 

@@ -87,7 +87,7 @@ class Backlog:
             self._waiting.appendleft(Waiting(chunk, self._taken_ns.pop()))
             self._bytes += len(chunk.value)
 
-    def clear(self, cause: SkipCause = "handed_over") -> None:
+    def clear(self, cause: SkipCause = "withdrawn") -> None:
         """Let everything go (the camera left)."""
         self._drop(len(self._waiting), cause)
 

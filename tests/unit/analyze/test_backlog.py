@@ -94,7 +94,7 @@ def test_what_is_let_go_is_told_with_its_cause() -> None:
         backlog.add(chunk(seq))
     backlog.take(60 * NS_PER_S)
     backlog.clear()
-    assert told == [*((seq, "late") for seq in range(5)), (6, "handed_over")]
+    assert told == [*((seq, "late") for seq in range(5)), (6, "withdrawn")]
 
 
 def test_a_turn_takes_chunks_of_one_run_only() -> None:

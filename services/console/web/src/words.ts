@@ -108,7 +108,7 @@ const SKIPS: Record<string, readonly [string, string]> = {
   unsynchronised: ["等待关键帧", "waiting for a keyframe"],
   no_model: ["没有检测模型", "no detector"],
   no_run_start: ["缺少流的开头", "start of the stream not seen"],
-  handed_over: ["交接中", "handed over"],
+  withdrawn: ["已撤销", "withdrawn"],
   defect: ["分析程序出错", "the analysis failed"],
 };
 
