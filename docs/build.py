@@ -21,6 +21,9 @@ from services.backbone.settings_file import settings_schema
 from services.contracts import asyncapi
 from services.contracts.settings import Settings
 from services.simulation.building import building_schema
+from services.simulation.day.nursery_day import scenes_page
+from services.simulation.day.script import script_schema
+from services.simulation.truth import truth_schema
 
 REPOSITORY = Path(__file__).parents[1]
 REFERENCE = REPOSITORY / "docs" / "reference"
@@ -32,6 +35,9 @@ def pages() -> dict[str, str]:
         "asyncapi.json": json.dumps(asyncapi.document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
         "settings.schema.json": json.dumps(settings_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
         "building.schema.json": json.dumps(building_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
+        "truth.schema.json": json.dumps(truth_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
+        "script.schema.json": json.dumps(script_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n",
+        "scenes.md": scenes_page(),
         "settings.md": settings_page(),
         "metrics.md": metrics_page(),
     }

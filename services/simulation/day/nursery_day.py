@@ -206,7 +206,7 @@ class NurseryDay:
         for told in script:
             stage.happenings.append(scene_of(told).put(stage, told))
         drawn = drawn_script(
-            ((one.name, one.look_alike) for one in SCENES.values() if one.kind != "I-30"), rate, self._key
+            ((one.name, one.look_alike) for one in SCENES.values() if one.name != "I-30"), rate, self._key
         )
         for told in drawn:
             try:
@@ -255,4 +255,15 @@ def _is_of(act: Happening, one: TrueIncident) -> bool:
     return same and placed
 
 
-__all__ = ["DAY_S", "Episode", "NurseryDay"]
+def scenes_page() -> str:
+    """The reference page of all scenes, in Markdown."""
+    lines = ["# Scenes of the simulated nursery", "",
+             "What a script may name (`what:`); [schema](script.schema.json). A look-alike must not be reported.", "",
+             "| Scene | Incident | What happens |", "|---|---|---|"]  # fmt: skip
+    for one in sorted(SCENES.values(), key=lambda one: (one.kind, one.look_alike, one.name)):
+        kind = f"resembles {one.kind}" if one.look_alike else one.kind
+        lines.append(f"| `{one.name}` | {kind} | {one.title} |")
+    return "\n".join(lines) + "\n"
+
+
+__all__ = ["DAY_S", "Episode", "NurseryDay", "scenes_page"]

@@ -240,7 +240,7 @@ def fire(stage: Stage, told: Episode) -> Happening:
         raise Rejected(f"building {stage.building.id!r} has no stove to catch fire")
     at_s = stage.time_for(told, lasts_s + 120.0, phases=("play", "class", "yard", "snack"), using=(kitchen,))
     x, y, _ = stoves[0].foot
-    stage.effects.fires.append(Fire((x, y, stoves[0].size[2]), kitchen, (at_s, at_s + lasts_s), 0.75, 45.0, 16_000.0))
+    stage.effects.fires.append(Fire((x, y, stoves[0].size[2]), kitchen, (at_s, at_s + lasts_s), 0.75, 45.0, 40_000.0))
     cook = stage.roster.adult("cook").person.number
     back = stage.spots.play(kitchen, at_s, at_s + lasts_s)
     stove = stage.spots.beside(spot_of(stage.building.places_of("cook", kitchen)[0]), 0.35, at_s, at_s + lasts_s)

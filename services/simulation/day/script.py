@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from services.contracts.errors import NotFound, Rejected
 from services.simulation.day.calendar import DAY_S
@@ -60,6 +60,12 @@ Script = Sequence[Episode]
 def episode(what: str, at: str | float | None = None, **told: Any) -> Episode:
     """An episode in Python: ``episode("I-01", "09:40", room="room-a", lasts_s=120)``."""
     return Episode.model_validate({"what": what, "at": at, **told})
+
+
+def script_schema() -> dict[str, Any]:
+    """The JSON schema of a script's YAML, as published in docs/reference."""
+    schema = TypeAdapter(list[Episode]).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "kanhu-script", **schema}
 
 
 def load_script(path: Path) -> tuple[Episode, ...]:
