@@ -148,6 +148,12 @@ def matrix(values: NDArray[Any]) -> Any:
     return core().LMatrix4f(*values.T.ravel().tolist())
 
 
+def seen_again(path: Any) -> None:
+    """Undo :func:`depth_only`."""
+    path.clear_attrib(core().ColorWriteAttrib)
+    path.clear_bin()
+
+
 def depth_only(path: Any) -> None:
     """Let what hangs here hide what is behind it without being seen itself."""
     p3d = core()

@@ -23,16 +23,29 @@ from services.simulation.render.camera_model import CameraModel, camera_model, m
 from services.simulation.render.light import Light, sun_direction
 from services.simulation.render.movers import Mover
 from services.simulation.render.plate import Plate, lens_maps, paint_plate
+from services.simulation.render.plate_cache import PlateCache
 from services.simulation.render.probes import Probes
 from services.simulation.render.scene import build_scene
 from services.simulation.render.stage import Limbs, Shine, Stage
 from services.simulation.world import CameraFault, PersonState, World
 
 Picture = NDArray[np.uint8]
+Span = NDArray[np.float64]
 _FINE = 1.6  # people are drawn so much finer than the picture, then filtered: soft edges
 _SHADOW_FINE = 1.0
 _PLATES_KEPT = 24
 _BACKDROPS_KEPT = 3
+
+
+@dataclass
+class _Hung:
+    """The movers that a camera may see, where they are, and the backdrop with them once it was drawn."""
+
+    key: object
+    placed: list[tuple[Mover, NDArray[np.float64]]]
+    spans: list[Span]
+    dressed: tuple[Picture, Picture] | None = None
+    dressed_over: Backdrop | None = None
 
 
 @dataclass
@@ -48,6 +61,7 @@ class _View:
     shadow_canvas: engine.Canvas
     shadow_maps: tuple[NDArray[np.int16], NDArray[np.uint16]]
     backdrops: OrderedDict[Lighting, Backdrop] = field(default_factory=OrderedDict)
+    hung: _Hung | None = None
 
 
 @dataclass
@@ -66,10 +80,11 @@ class NurseryRenderer:
     camera.
     """
 
-    def __init__(self, building: Building, seed: int = 0) -> None:
+    def __init__(self, building: Building, seed: int = 0, plates: PlateCache | None = None) -> None:
+        """``plates``: where painted plates are kept from start to start; none keeps them in memory only."""
         engine.core()
         cv2.setNumThreads(1)  # its helpers wait spinning: on pictures this small they cost more CPU than they save
-        self.building, self.seed = building, seed
+        self.building, self.seed, self._plates = building, seed, plates
         self._cameras = {camera.id: camera for camera in building.cameras}
         with engine.LOCK:
             scene = build_scene(building, seed)
@@ -78,6 +93,7 @@ class NurseryRenderer:
             self._probes, self._stage = Probes(self._light), Stage(self._hiding)
         self._beside = {mover.name: _rooms_beside(building, mover) for mover in self._stage.movers}
         self._views: OrderedDict[str, _View] = OrderedDict()
+        self._on_stage: object = None
         self._frozen: dict[str, tuple[tuple[int, float], Picture]] = {}
 
     def prepare(self, camera_id: str) -> None:
@@ -104,6 +120,7 @@ class NurseryRenderer:
         with engine.LOCK:
             view = self._view_now(camera, world)
             cast = self._cast(view, world)
+            self._hang(view, world)
             self._set(cast, world, view, None)
             shot = self._stage.shoot_numbers(view.canvas, view.model, view.key, view.plate.visible, cast.states)
             nearest = cv2.remap(shot.astype(np.float32), *view.maps, cv2.INTER_NEAREST).astype(np.int32)
@@ -140,14 +157,15 @@ class NurseryRenderer:
         state = lighting_of(self.building, world)
         backdrop = self._backdrop(camera, view, state)
         cast = self._cast(view, world)
-        shown = self._set(cast, world, view, (backdrop, state))
-        picture = backdrop.picture.copy()
+        lit, shaded = self._dressed(view, world, backdrop, state)
+        flames = self._set(cast, world, view, (backdrop, state))
+        picture = lit.copy()
         up = sun_direction(world.t_s, self.building.north_deg)
         if backdrop.sunny and up is not None and self._somebody_in_sun(cast, state, up):
             shadow = self._stage.shoot_shadows(view.shadow_canvas, view.model, view.key, view.plate.visible, up)
-            compositing.put_shade(picture, backdrop.shaded, shadow, view.shadow_maps)
+            compositing.put_shade(picture, shaded, shadow, view.shadow_maps)
         compositing.put_contact(picture, view.plate, view.model, cast.limbs)
-        boxes = compositing.boxes(view.model, [*(compositing.reach(limbs) for limbs in cast.limbs), *shown])
+        boxes = compositing.boxes(view.model, [*(compositing.reach(limbs) for limbs in cast.limbs), *flames])
         shot = self._stage.shoot(view.canvas, view.model, view.key, view.plate.visible)
         compositing.put_over(picture, shot, view.maps, boxes, grey=backdrop.infrared)
         if world.flames:
@@ -172,7 +190,7 @@ class NurseryRenderer:
         if view is None or view.model != model:
             if view is not None:
                 self._forget(key)
-            plate = paint_plate(self._scene, self._hiding, self._light, model)
+            plate = self._plate(model)
             pinhole = engine.covering(model, _FINE)
             coarse = engine.covering(model, _SHADOW_FINE)
             view = self._views[key] = _View(
@@ -183,6 +201,12 @@ class NurseryRenderer:
                 self._forget(next(iter(self._views)))
         self._views.move_to_end(key)
         return view
+
+    def _plate(self, model: CameraModel) -> Plate:
+        def paint() -> Plate:
+            return paint_plate(self._scene, self._hiding, self._light, model)
+
+        return paint() if self._plates is None else self._plates.plate(self.building, self.seed, model, paint)
 
     def _forget(self, key: str) -> None:
         self._stage.forget(key)
@@ -213,30 +237,44 @@ class NurseryRenderer:
         chosen = [index for index, state in enumerate(posed) if state.person.number in wanted]
         return _Cast([posed[index] for index in chosen], [limbs[index] for index in chosen])
 
-    def _set(
-        self, cast: _Cast, world: World, view: _View, lit: tuple[Backdrop, Lighting] | None
-    ) -> list[NDArray[np.float64]]:
-        """Set the stage; the answer are the corners of what was set besides people."""
-        placed = self._stage.mover_matrices(world)
-        corners = [where[:3, 3] + mover.mesh.vertices.astype(np.float64) @ where[:3, :3].T for mover, where in placed]
-        middles = np.array([points.mean(0) for points in corners]).reshape(-1, 3)
-        chosen = np.flatnonzero(compositing.may_be_seen(view.model, middles, 1.6) & self._near_rooms(view, placed))
-        placed, corners = [placed[index] for index in chosen], [corners[index] for index in chosen]
-        self._stage.put_people(
-            cast.states, cast.limbs, [self._shine(*state.at[:2], view, lit) for state in cast.states]
-        )
-        shines = [self._shine(float(points[:, 0].mean()), float(points[:, 1].mean()), view, lit) for points in corners]
-        lets_through = [mover.kind.startswith("curtain") for mover, _ in placed]
-        self._stage.put_movers(
-            placed, [_through(shine) if cloth else shine for shine, cloth in zip(shines, lets_through, strict=True)]
-        )
+    def _set(self, cast: _Cast, world: World, view: _View, lit: tuple[Backdrop, Lighting] | None) -> list[Span]:
+        """Put people and flames on the stage; the answer are the corners of the flames."""
+        lights = [self._shine(*state.at[:2], view, lit) for state in cast.states]
+        self._stage.put_people(cast.states, cast.limbs, lights)
         self._stage.put_flames(world.flames, world.t_s)
-        flames = [
-            np.array(flame.at)
-            + np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1.3)]) * flame.height_m
-            for flame in world.flames
-        ]
-        return [*(np.stack([points.min(0), points.max(0)]) for points in corners), *flames]
+        return [np.array(flame.at) + _FLAME * flame.height_m for flame in world.flames]
+
+    def _hang(self, view: _View, world: World) -> _Hung:
+        """Put the movers that a camera may see where they are in this world."""
+        key = (tuple(sorted(world.openings.items())), tuple(sorted(world.curtains.items())), world.blocked)
+        if view.hung is None or view.hung.key != key:
+            placed = self._stage.mover_matrices(world)
+            corners = [where[:3, 3] + mover.mesh.vertices @ where[:3, :3].T for mover, where in placed]
+            middles = np.array([points.mean(0) for points in corners]).reshape(-1, 3)
+            chosen = np.flatnonzero(compositing.may_be_seen(view.model, middles, 1.6) & self._near_rooms(view, placed))
+            spans = [np.stack([corners[index].min(0), corners[index].max(0)]) for index in chosen]
+            view.hung = _Hung(key, [placed[index] for index in chosen], spans)
+        if self._on_stage != (view.key, key):
+            self._stage.put_movers(view.hung.placed)
+            self._on_stage = (view.key, key)
+        return view.hung
+
+    def _dressed(self, view: _View, world: World, backdrop: Backdrop, state: Lighting) -> tuple[Picture, Picture]:
+        """The backdrop with doors, curtains and clutter as they are now; in the sun and without it."""
+        hung = self._hang(view, world)
+        if hung.dressed is None or hung.dressed_over is not backdrop:
+            middles = [span.mean(0) for span in hung.spans]
+            shines = [self._shine(float(at[0]), float(at[1]), view, (backdrop, state)) for at in middles]
+            cloth = [mover.kind.startswith("curtain") for mover, _ in hung.placed]
+            shines = [_through(shine) if thin else shine for shine, thin in zip(shines, cloth, strict=True)]
+            shot = self._stage.shoot_movers(view.canvas, view.model, view.key, view.plate.visible, hung.placed, shines)
+            boxes = compositing.boxes(view.model, hung.spans)
+            same = backdrop.shaded is backdrop.picture
+            pictures = [backdrop.picture.copy()] if same else [backdrop.picture.copy(), backdrop.shaded.copy()]
+            for picture in pictures:
+                compositing.put_over(picture, shot, view.maps, boxes, grey=backdrop.infrared)
+            hung.dressed, hung.dressed_over = (pictures[0], pictures[-1]), backdrop
+        return hung.dressed
 
     def _in_rooms(self, view: _View, at: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether points are in rooms of which the camera sees anything."""
@@ -284,6 +322,7 @@ def _rooms_beside(building: Building, mover: Mover) -> frozenset[int]:
     return frozenset(-1 if room is None else building.rooms.index(room) for room in joined)
 
 
+_FLAME = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1.3)])
 _NONE, _ALL = np.zeros(3, np.float32), np.ones(3, np.float32)
 _FLAT_LIGHT = Shine(_ALL, _NONE, _NONE, (0.0, 0.0, 1.0))
 

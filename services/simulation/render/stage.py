@@ -88,6 +88,8 @@ class Stage:
         self._people = self._root.attach_new_node("people")
         self._things = self._root.attach_new_node("things")
         self._things.set_two_sided(True)
+        self._things.set_light_off(1)
+        engine.depth_only(self._things)
         self._fires = self._root.attach_new_node("fires")
         self._figures: OrderedDict[Person, _Figure] = OrderedDict()
         self.movers = movers_of(scene.building)
@@ -111,15 +113,32 @@ class Stage:
         placed = [(mover, mover_matrix(mover, world)) for mover in self.movers]
         return [(mover, where) for mover, where in placed if where is not None]
 
-    def put_movers(self, placed: list[tuple[Mover, Matrix]], shines: list[Shine]) -> None:
-        """Show exactly these, where they are."""
+    def put_movers(self, placed: list[tuple[Mover, Matrix]]) -> None:
+        """Let exactly these hide what is behind them, where they are."""
         for lit in self._nodes.values():
             lit.path.stash()
-        for (mover, where), light in zip(placed, shines, strict=True):
+        for mover, where in placed:
             lit = self._nodes[mover.name]
             lit.path.unstash()
             lit.path.set_mat(engine.matrix(where))
-            lit.shine(light)
+
+    def shoot_movers(
+        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64],
+        placed: list[tuple[Mover, Matrix]], shines: list[Shine],
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """These movers themselves, as :meth:`shoot` gives people; they were put before."""
+        for (mover, _), light in zip(placed, shines, strict=True):
+            self._nodes[mover.name].shine(light)
+        for path in (self._people, self._fires):
+            path.stash()
+        engine.seen_again(self._things)
+        self._things.clear_light()
+        shot = self._with_still(canvas, model, key, visible)
+        self._things.set_light_off(1)
+        engine.depth_only(self._things)
+        for path in (self._people, self._fires):
+            path.unstash()
+        return shot
 
     def put_flames(self, flames: tuple[Flame, ...], t_s: float) -> None:
         """Tongues of flame that flicker with the time."""
@@ -132,7 +151,7 @@ class Stage:
     def shoot(
         self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64]
     ) -> NDArray[np.uint8]:
-        """The moving things as the camera sees them, (h, w, 4) B, G, R, A in the canvas' pinhole picture; A is 0 elsewhere."""
+        """People and flames as the camera sees them, (h, w, 4) B, G, R, A in the canvas' pinhole picture; A is 0 elsewhere."""
         return self._with_still(canvas, model, key, visible)
 
     def shoot_numbers(
@@ -146,12 +165,11 @@ class Stage:
                 number_or_none = 0 if name == _BLANKET else number
                 path.set_color(_as_colour(number_or_none), 10)
                 painted_over.append(path)
-        for branch in (self._things, self._fires):
-            branch.set_color((0.0, 0.0, 0.0, 1.0), 10)
+        self._fires.set_color((0.0, 0.0, 0.0, 1.0), 10)
         shot = self._with_still(canvas, model, key, visible, unlit=True)
         digits = shot[..., :3].astype(np.int32) >> 4
         numbers = digits[..., 0] | digits[..., 1] << 4 | digits[..., 2] << 8
-        for path in (*painted_over, self._things, self._fires):
+        for path in (*painted_over, self._fires):
             path.clear_color()
         return numbers
 
@@ -194,7 +212,8 @@ class Stage:
         if path is None:
             triangles = self._scene.corners[visible]
             corners = triangles[triangles[..., 2].max(1) > _LOWEST_M].reshape(-1, 3)
-            node = engine.geometry(corners, None, np.zeros((len(corners), 3), np.uint8), np.arange(len(corners)))
+            shared, faces = np.unique(np.round(corners, 4), axis=0, return_inverse=True)
+            node = engine.geometry(shared, None, np.zeros((len(shared), 3), np.uint8), faces.reshape(-1, 3))
             path = self._still[key] = self._root.attach_new_node(node)
             path.set_two_sided(True)
             engine.depth_only(path)
@@ -241,7 +260,9 @@ def _node(mesh: Mesh) -> Any:
         colours[here] = painted(paint, local, np.full(len(local), 0.02, np.float32)).reshape(-1, 3, 3)
     flat = corners.reshape(-1)
     packed = (colours.reshape(-1, 3) * 255 + 0.5).astype(np.uint8)
-    return engine.geometry(mesh.vertices[flat], mesh.normals[flat], packed, np.arange(len(flat)))
+    rows = np.column_stack([mesh.vertices[flat], mesh.normals[flat], packed.astype(np.float32)])
+    shared, faces = np.unique(rows, axis=0, return_inverse=True)
+    return engine.geometry(shared[:, :3], shared[:, 3:6], shared[:, 6:].astype(np.uint8), faces.reshape(-1, 3))
 
 
 def _as_colour(number: int) -> tuple[float, float, float, float]:
