@@ -40,7 +40,9 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFil
 def cache_directory() -> Path:
     """``$KANHU_CACHE``, else ``$XDG_CACHE_HOME/kanhu``, else ``~/.cache/kanhu``; the plates' own folder in it."""
     configured = os.environ.get("KANHU_CACHE")
-    root = Path(configured) if configured else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kanhu"
+    root = (
+        Path(configured) if configured else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kanhu"
+    )
     return root / "plates"
 
 
@@ -53,7 +55,12 @@ class PlateCache:
 
     def path(self, building: Building, seed: int, model: CameraModel) -> Path:
         """Where a camera's plate lies, or will lie."""
-        facts = {"code": _code_digest(), "building": building.model_dump(mode="json"), "seed": seed, "camera": asdict(model)}
+        facts = {
+            "code": _code_digest(),
+            "building": building.model_dump(mode="json"),
+            "seed": seed,
+            "camera": asdict(model),
+        }
         told = json.dumps(facts, sort_keys=True, ensure_ascii=True).encode()
         return self.directory / f"{hashlib.sha256(told).hexdigest()[:40]}.plate"
 
@@ -86,7 +93,9 @@ class PlateCache:
             self._forget_oldest()
         except OSError as error:
             self._writable = False
-            logger.warning("plates cannot be kept, and are painted at each start", folder=str(self.directory), error=error.strerror)
+            logger.warning(
+                "plates cannot be kept, and are painted at each start", folder=str(self.directory), error=error.strerror
+            )
             with contextlib.suppress(OSError):
                 draft.unlink()
 
