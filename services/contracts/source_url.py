@@ -1,4 +1,4 @@
-"""Where a camera's stream comes from: ``rtsp://…``, ``rtsps://…``, ``file:PATH[?loop=1]`` or ``sim:ROOM[?seed=N]``."""
+"""Where a camera's stream comes from: ``rtsp://…``, ``rtsps://…``, ``file:PATH[?loop=1]`` or ``sim:ROOM[?seed=N&…]``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
-from services.contracts.ids import NAME_PATTERN
+from services.contracts.simulated_stream import SimulatedStream, parse_simulated
 
 #: Up to the *last* @ of the word: people write passwords with a raw / or @ in them. A URL without scheme is no reason to tell.
 _CREDENTIALS = re.compile(
@@ -18,7 +18,7 @@ _CREDENTIALS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SourceAddress:
-    """A parsed URL. ``url`` bears no credentials; for ``file`` ``path`` is set, for ``sim`` ``room`` and ``seed``."""
+    """A parsed URL. ``url`` bears no credentials; for ``file`` ``path`` is set, for ``sim`` ``simulated``."""
 
     scheme: Literal["rtsp", "rtsps", "file", "sim"]
     url: str
@@ -26,8 +26,7 @@ class SourceAddress:
     password: str | None = None
     path: str = ""
     loop: bool = False
-    room: str = ""
-    seed: int = 0
+    simulated: SimulatedStream | None = None
 
     def __repr__(self) -> str:
         return f"SourceAddress({redact_url(self.url)!r})"
@@ -92,9 +91,4 @@ def _parse_file(rest: str) -> SourceAddress:
 
 
 def _parse_sim(rest: str) -> SourceAddress:
-    room, _, query = rest.partition("?")
-    options = parse_qs(query, strict_parsing=bool(query))
-    seeds = options.get("seed", ["0"])
-    if not re.match(NAME_PATTERN, room) or set(options) - {"seed"} or not seeds[0].isdigit():
-        raise ValueError(f"sim:{rest!s} is not a simulated room; write sim:ROOM or sim:ROOM?seed=7")
-    return SourceAddress("sim", f"sim:{rest}", room=room, seed=int(seeds[0]))
+    return SourceAddress("sim", f"sim:{rest}", simulated=parse_simulated(rest))

@@ -43,4 +43,5 @@ def open_source(camera: CameraConfig, url: str, terms: OpeningTerms) -> SourceCo
         case "sim":
             from services.ingest.sources.simulated import SimulatedConnection
 
-            return SimulatedConnection(address.room, address.seed, now_ns=terms.now_ns, stop=terms.stop)
+            assert address.simulated is not None
+            return SimulatedConnection(address.simulated, now_ns=terms.now_ns, stop=terms.stop)

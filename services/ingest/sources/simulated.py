@@ -1,74 +1,178 @@
-"""Drawn rooms as cameras. The only place of the agent that knows ``services.simulation``.
+"""Cameras of the simulated nursery. The only place of the agent that knows ``services.simulation``.
 
-A room begins at its time zero when its connection is opened, so that what it shows follows from room, seed and time since.
+What is shown follows from place, epoch and clock: every camera of a place shows the same world, and one that connects again
+finds it as far on as the clock is. A simulated fault of a camera (I-23, I-25) is one of its stream: no pictures, or a wrong clock.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from services.contracts.errors import KanhuError
+from services.contracts.simulated_stream import SimulatedStream
+from services.contracts.time import NS_PER_S
 from services.ingest.sources.connection import SourceFailed, SourcePacket, StreamFormat
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
 
+    from services.simulation.live import WorldClock
+    from services.simulation.studio import Studio
+
 _TICKS_PER_S = 90_000
-_GOP_S = 1
 _LATEST_S = 0.5  # a machine that cannot keep up loses pictures, as a camera would; it does not fall behind for ever
+_LOOK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What a connection looks at: whose camera, and by which clock."""
+
+    studio: Studio
+    camera_id: str
+    size: tuple[int, int]
+    frames_per_s: int
+    clock: WorldClock
 
 
 class SimulatedConnection:
-    """A drawn room, encoded as a camera would: H.264, no B-frames, parameter sets in-band before every sync sample."""
+    """A camera of the nursery, coded as cameras do: H.264, no B-frames, parameter sets in-band before every sync sample.
 
-    def __init__(self, room: str, seed: int, *, now_ns: Callable[[], int], stop: threading.Event) -> None:
-        try:
-            from services.simulation.drawn_room import DrawnRoom
-        except ModuleNotFoundError as error:
-            raise SourceFailed("unusable", f"drawn rooms need {error.name}; install kanhu[box]") from error
-        self._room = DrawnRoom(room, seed)
-        self._now_ns, self._stop = now_ns, stop
+    Opens at once; pictures come when the camera is painted, which takes seconds on a machine's first time. ``SourceFailed``:
+    no such camera, a wrong script, or a library is not installed.
+    """
+
+    def __init__(self, stream: SimulatedStream, *, now_ns: Callable[[], int], stop: threading.Event) -> None:
+        self._stream, self._now_ns, self._stop = stream, now_ns, stop
         self.hold_until_ns = 0
-        self._encoder = _encoder(self._room.width_px, self._room.height_px, self._room.frames_per_s)
+        try:
+            self._scene = _opened(stream, now_ns())
+        except ModuleNotFoundError as error:
+            raise SourceFailed("unusable", f"simulated cameras need {error.name}; install kanhu[simulation]") from error
+        except KanhuError as error:
+            raise SourceFailed("unusable", str(error)) from error
+        self._encoder = _encoder(self._scene, stream)
+        self._chance = random.Random(zlib.crc32(f"{stream.seed}/{self._scene.camera_id}".encode()))  # noqa: S311
 
     @property
     def format(self) -> StreamFormat:
         return StreamFormat("h264", length_prefixed=False, extradata=b"", ticks_per_s=_TICKS_PER_S)
 
     def batches(self) -> Iterator[list[SourcePacket]]:
-        import av
-
-        rate = self._room.frames_per_s
-        began_s, index = time.monotonic(), 0
-        while not self._stop.wait(max(0.0, began_s + index / rate - time.monotonic())):
-            late_s = time.monotonic() - began_s - index / rate
-            if late_s > _LATEST_S:
-                index += int(late_s * rate)
-            picture = av.VideoFrame.from_ndarray(self._room.frame(index / rate), format="rgb24")
-            picture.pts, picture.time_base = index, Fraction(1, rate)
-            for packet in self._encoder.encode(picture):
-                pts = (packet.pts if packet.pts is not None else index) * _TICKS_PER_S // rate
-                yield [SourcePacket(bytes(packet), pts, pts, packet.is_keyframe, self._now_ns())]
-            index += 1
+        scene = self._scene
+        if not self._painted():
+            return
+        for index, first in self._paced() if self._stream.paced else self._at_once():
+            world_s = self._world_s(index if self._stream.paced else index - first)
+            picture = scene.studio.picture(scene.camera_id, world_s)
+            if picture is None:
+                raise SourceFailed("lost", f"simulated camera {scene.camera_id} is unplugged")
+            for packet in self._encoder.encode(_frame(picture, scene.size, index - first, scene.frames_per_s)):
+                self._delay()
+                pts = (index - first) * _TICKS_PER_S // scene.frames_per_s
+                arrival_ns = self._now_ns()
+                clock_ns = arrival_ns + self._clock_error_ns(world_s) if packet.is_keyframe else None
+                yield [SourcePacket(bytes(packet), pts, pts, packet.is_keyframe, arrival_ns, clock_ns)]
 
     def close(self) -> None:
-        """Nothing is held open but memory."""
+        """Nothing is held open but memory, which others may share."""
+
+    def _painted(self) -> bool:
+        """Wait for the camera's paint; whether it was worth waiting (nobody asked to stop)."""
+        try:
+            while not self._scene.studio.painted(self._scene.camera_id, _LOOK_EVERY_S):
+                if self._stop.is_set():
+                    return False
+            self._scene.studio.days.world(self._world_s(0))  # the day is made before the first picture is due
+        except ModuleNotFoundError as error:
+            raise SourceFailed("unusable", f"simulated cameras need {error.name}; install kanhu[simulation]") from error
+        except KanhuError as error:
+            raise SourceFailed("unusable", str(error)) from error
+        return True
+
+    def _paced(self) -> Iterator[tuple[int, int]]:
+        """Numbers of pictures since the epoch as each is due, with the first: all cameras of a rate draw at the same instants."""
+        rate, clock = self._scene.frames_per_s, self._scene.clock
+        ahead_ns = self._now_ns() - time.monotonic_ns()  # the clock of the wall may be set; pictures keep coming evenly
+        epoch_ns = clock.epoch_ns - ahead_ns
+        first = index = -((epoch_ns - time.monotonic_ns()) * rate // NS_PER_S)
+        while not self._stop.wait(max(0.0, (epoch_ns + index * NS_PER_S // rate - time.monotonic_ns()) / NS_PER_S)):
+            late_s = (time.monotonic_ns() - epoch_ns) / NS_PER_S - index / rate
+            if late_s > _LATEST_S:
+                index += int(late_s * rate)
+            yield index, first
+            index += 1
+
+    def _at_once(self) -> Iterator[tuple[int, int]]:
+        index = 0
+        while not self._stop.is_set():
+            yield index, 0
+            index += 1
+
+    def _world_s(self, index: int) -> float:
+        return self._scene.clock.at_s + index * self._scene.clock.speed / self._scene.frames_per_s
+
+    def _clock_error_ns(self, world_s: float) -> int:
+        days = self._scene.studio.days
+        index, t_s = divmod(world_s, 86_400.0)
+        return round(days.day(int(index)).clock_offset_s(self._scene.camera_id, t_s) * NS_PER_S)
+
+    def _delay(self) -> None:
+        """As a busy network does; the next picture is awaited from its own due time, so delays do not add up."""
+        if self._stream.jitter_ms:
+            self._stop.wait(self._chance.uniform(0.0, self._stream.jitter_ms / 1000))
 
 
-def _encoder(width: int, height: int, rate: int) -> VideoCodecContext:
+def _opened(stream: SimulatedStream, now_ns: int) -> _Scene:
+    from services.simulation.live import Place, WorldClock, camera_named
+    from services.simulation.studio import studio_of
+
+    studio = studio_of(Place.of(stream))
+    camera = camera_named(studio.building, stream.room)
+    studio.prepare(camera.id)
+    size = stream.size or (camera.width_px, camera.height_px)
+    return _Scene(studio, camera.id, size, stream.frames_per_s or camera.frames_per_s, WorldClock.of(stream, now_ns))
+
+
+def _frame(picture: Any, size: tuple[int, int], index: int, rate: int) -> Any:
+    import av
+    import cv2
+
+    if (picture.shape[1], picture.shape[0]) != size:
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    # Planes by OpenCV: half the cost of letting the coder convert.
+    frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), format="yuv420p")
+    frame.pts, frame.time_base = index, Fraction(1, rate)
+    return frame
+
+
+def _encoder(scene: _Scene, stream: SimulatedStream) -> VideoCodecContext:
     import av
 
+    rate = scene.frames_per_s
     try:
         encoder = av.VideoCodecContext.create("libx264", "w")
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+        (encoder.width, encoder.height), encoder.pix_fmt = scene.size, "yuv420p"
         encoder.framerate, encoder.time_base = Fraction(rate), Fraction(1, rate)
-        encoder.gop_size, encoder.thread_count = rate * _GOP_S, 1
+        encoder.gop_size, encoder.thread_count = max(1, round(rate * stream.gop_s)), 1
         # zerolatency: a picture is out before the next one is drawn, and dts equals pts.
-        encoder.options = {"preset": "superfast", "tune": "zerolatency", "crf": "22", "sc_threshold": "0"}
+        options = {"preset": "superfast", "tune": "zerolatency", "sc_threshold": "0"}
+        if stream.kbit_s is None:
+            options["crf"] = "23"
+        else:
+            encoder.bit_rate = stream.kbit_s * 1000
+            options |= {"maxrate": f"{stream.kbit_s}k", "bufsize": f"{2 * stream.kbit_s}k"}
+        encoder.options = options
         encoder.open()
     except (av.FFmpegError, ValueError) as error:
-        raise SourceFailed("unusable", "this build of PyAV has no H.264 encoder (libx264) for drawn rooms") from error
+        raise SourceFailed(
+            "unusable", "this build of PyAV has no H.264 encoder (libx264) for simulated cameras"
+        ) from error
     return encoder

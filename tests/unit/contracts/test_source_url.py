@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.simulated_stream import SimulatedStream
 from services.contracts.source_url import SourceAddress, parse_source_url, redact_url
 
 
@@ -17,8 +18,8 @@ from services.contracts.source_url import SourceAddress, parse_source_url, redac
         ("file:/tmp/a.mp4", SourceAddress("file", "file:/tmp/a.mp4", path="/tmp/a.mp4")),
         ("file:a b.mp4?loop=1", SourceAddress("file", "file:a b.mp4?loop=1", path="a b.mp4", loop=True)),
         ("file:///tmp/a%20b.mp4", SourceAddress("file", "file:///tmp/a%20b.mp4", path="/tmp/a b.mp4")),
-        ("sim:playroom", SourceAddress("sim", "sim:playroom", room="playroom")),
-        ("sim:playroom?seed=7", SourceAddress("sim", "sim:playroom?seed=7", room="playroom", seed=7)),
+        ("sim:playroom", SourceAddress("sim", "sim:playroom", simulated=SimulatedStream("playroom"))),
+        ("sim:playroom?seed=7", SourceAddress("sim", "sim:playroom?seed=7", simulated=SimulatedStream("playroom", 7))),
     ],
 )
 def test_right_urls(url: str, expected: SourceAddress) -> None:
@@ -30,6 +31,8 @@ def test_right_urls(url: str, expected: SourceAddress) -> None:
     [
         "", "cam", "http://cam/a", "rtsp:", "rtsp://", "rtsp:///path", "rtsp://cam:port/a", "rtsp://cam:99999/a",
         "file:", "file:a?loop=2", "file:a?speed=3", "sim:", "sim:Big Room", "sim:a?seed=x", "sim:a?b=1",
+        "sim:a?seed=1&seed=2", "sim:a?at=25:00", "sim:a?day=monday", "sim:a?speed=nan", "sim:a?size=321x180", "sim:a?pace=2",
+        "sim:a?fps=0", "sim:a?gop_s=0", "sim:a?kbit_s=1e3", "sim:a?building=", "sim:a?&",
     ],
 )  # fmt: skip
 def test_wrong_urls_are_refused_with_a_right_one(url: str) -> None:
