@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from functools import partial
@@ -45,19 +44,29 @@ def sections(drawn_clip: DrawnClip) -> dict[str, Any]:
 
 
 async def send_until_opened(house: House, records: list[MediaRecord]) -> int:
-    """Send a few records at a time until an incident opens; return how many were sent."""
-    sent = 0
+    """Send a few records at a time, each when what was sent before has been watched, until an incident opens; return how many."""
+    sent, end_ns = 0, 0
     while "opened" not in house.stages():
         assert sent < len(records), "the whole clip raised nothing"
         await house.send(records[sent : sent + 4])
+        end_ns = max([end_ns, *(chunk.facts.end_ns for chunk in chunks(records[sent : sent + 4]))])
         sent += 4
-        await asyncio.sleep(0.05)
+        await until_watched(house, end_ns)
     return sent
+
+
+async def until_watched(house: House, end_ns: int) -> None:
+    """Wait until the analysis has told what it watched up to an instant of capture time, or an incident opened."""
+
+    def told_ns() -> int:
+        return max((said.data.to_ns for said in house.statuses if said.type == "kanhu.status.watch"), default=0)
+
+    await house.until(lambda: told_ns() >= end_ns or "opened" in house.stages(), "what was sent to be watched")
 
 
 @pytest.fixture(autouse=True)
 def status_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.analyze.service.STATUS_EVERY_S", 0.2)
+    monkeypatch.setattr("services.analyze.service.STATUS_EVERY_S", 0.05)
 
 
 async def test_a_person_in_an_armed_zone_is_announced_with_a_snapshot(
