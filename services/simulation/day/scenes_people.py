@@ -107,10 +107,10 @@ def fall(stage: Stage, told: Episode) -> Happening:
     at_s = stage.time_for(told, still_s + 60.0, using=(room,))
     child = stage.child_in(told, room, at_s - 5.0, at_s + still_s + 60.0)
     start = stage.spot_at(child, at_s)
-    goal = max(
-        (stage.spots.play(room, at_s, at_s + 60.0) for _ in range(4)),
-        key=lambda spot: math.dist((spot.x, spot.y), (start.x, start.y)),
-    )
+    # Far enough to run, and with room to lie down in.
+    goals = [stage.spots.play(room, at_s, at_s + 60.0) for _ in range(8)]
+    goal = max(goals, key=lambda spot: (
+        min(0.7, stage.floor.clearance_at(spot.x, spot.y)), math.dist((spot.x, spot.y), (start.x, start.y))))  # fmt: skip
     falls_s = at_s + 0.6 + travel_s(stage.floor, (start.x, start.y), (goal.x, goal.y), 1.7)
     up_s = falls_s + still_s
     stage.agenda(child).interrupt(
