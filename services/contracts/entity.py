@@ -14,6 +14,10 @@ from services.contracts.ids import AgentId, CameraId, RoomId, SensorId
 from services.contracts.schedule import ArmedSchedule
 from services.contracts.source_url import check_source_url
 
+#: What a zone is for. ``armed``: nobody may be in it while it is armed (I-12). ``exit``: a door or gate through which children
+#: must not go alone (I-08) and which must stay free (I-11). ``bed``: cots and mats, where lying is rest and nap rounds go by
+#: (I-04, I-05). ``hazard``: what a child must not come near. ``window``: a window, balcony or shelf that must not be climbed
+#: (I-07). ``kitchen``: stove and hot things; no child without an adult.
 ZoneKind = Literal["armed", "exit", "bed", "hazard", "window", "kitchen"]
 #: A corner as fractions of the picture's width and height, origin top left.
 Corner = tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]]
@@ -27,6 +31,53 @@ class Zone(Payload):
     kind: ZoneKind = "armed"
     polygon: list[Corner] = Field(min_length=3, max_length=64)
     armed: ArmedSchedule = Field(default_factory=ArmedSchedule, description="when presence in it is an incident (I-12)")
+
+
+class HeightMark(Payload):
+    """Somebody of known height who stood upright on the floor, pointed at in the picture."""
+
+    foot: Corner = Field(description="where they touch the floor, between the heels")
+    head: Corner = Field(description="the crown of the head, of the same person at the same instant")
+    height_m: float = Field(ge=0.5, le=2.2, description="in shoes, as they stood")
+
+    @model_validator(mode="after")
+    def _upright(self) -> HeightMark:
+        if self.foot[1] - self.head[1] < 0.02:
+            raise ValueError("the head must be above the foot in the picture, by 2 % of its height at least")
+        return self
+
+
+class CameraMounting(Payload):
+    """How a camera hangs, as measured with a tape and a level."""
+
+    height_m: float = Field(ge=1.0, le=15.0, description="of the lens above the floor")
+    tilt_deg: float = Field(ge=-5.0, le=80.0, description="of its axis below the horizontal")
+    hfov_deg: float = Field(ge=20.0, le=130.0, description="horizontal field of view, from its data sheet")
+    roll_deg: float = Field(default=0.0, ge=-20.0, le=20.0, description="of the picture, clockwise")
+
+
+class CameraCalibration(Payload):
+    """Where a camera is over a flat floor, so that feet get a place in metres and bodies a height: ``marks`` or ``mounting``.
+
+    Without it the camera learns from the adults who walk by, and says so.
+    """
+
+    marks: list[HeightMark] = Field(default_factory=list, max_length=64, description="two at least; five are good")
+    mounting: CameraMounting | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CameraCalibration:
+        if (self.mounting is not None) == bool(self.marks):
+            raise ValueError("give marks or mounting, one of them")
+        if self.marks and len(self.marks) < 2:
+            raise ValueError("one mark cannot tell how the camera looks down; mark two people at least, near and far")
+        if self.marks and max(_apart(one.foot, other.foot) for one in self.marks for other in self.marks) < 0.1:
+            raise ValueError("all marks stand at one place of the picture; mark people near the camera and far from it")
+        return self
+
+
+def _apart(one: Corner, other: Corner) -> float:
+    return max(abs(one[0] - other[0]), abs(one[1] - other[1]))
 
 
 class CameraConfig(Payload):
@@ -49,6 +100,7 @@ class CameraConfig(Payload):
     password_file: str | None = None
     password_env: str | None = None
     zones: list[Zone] = Field(default_factory=list, max_length=64)
+    calibration: CameraCalibration | None = Field(default=None, description="None: learned from the adults who walk by")
     analyse: bool = True
     analysed_frames_per_s: float = Field(default=5.0, gt=0, le=60)
     motion_gate: bool | None = Field(default=None, description="this camera's own choice; None: analyze.motion_gate")
