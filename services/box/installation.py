@@ -23,12 +23,12 @@ import yaml
 from pydantic import ValidationError
 
 from services.backbone.settings_file import BOX_FILE, load_settings
+from services.box import demonstration
 from services.contracts.entity import CameraConfig
 from services.contracts.errors import Rejected
 from services.contracts.ids import check_name
 from services.contracts.settings import Settings
 from services.contracts.source_url import parse_source_url, redact_url
-from services.simulation.floor_plan import FLOOR, ROOMS
 
 Document = dict[str, Any]
 
@@ -46,11 +46,7 @@ _HEADER = (
     "# The settings of this box, read by every service and by `kanhu COMMAND --data DIR`.\n"
     "# Composed at each start of `kanhu box`; edit it freely, your values are kept. No secret is written here.\n"
 )
-_ROOM_TITLES = {"playroom": "活动室 Playroom (drawn)", "nap-room": "午睡室 Nap room (drawn)"}
 WHOLE_PICTURE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-DRAWN_DOOR, DRAWN_THERMOMETER = "playroom-door", "playroom-thermometer"
-#: Which drawn room each drawn sensor belongs to.
-DRAWN_SENSORS = {DRAWN_DOOR: "playroom", DRAWN_THERMOMETER: "playroom"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +126,10 @@ def compose(wishes: Wishes, ports: Ports) -> Settings:
     _require_embedded(document, data)
     cameras = [camera_of(name, url, data) for name, url in wishes.cameras]
     document = merged(document, {"cameras": cameras} if cameras else {})
-    own = [camera for camera in document.get("cameras") or [] if not is_drawn_by_default(camera)]
-    document = without_drawn(document) if own else merged(document, drawn_rooms(document))
+    own = [camera for camera in document.get("cameras") or [] if not demonstration.is_shown_by_default(camera)]
+    document = demonstration.without(document)
+    if not own:
+        document = merged(document, demonstration.added_to(document))
     _place(document, wishes, ports)
     _write_private(path, _HEADER + yaml.dump(document, Dumper=_Plain, allow_unicode=True, sort_keys=False))
     return load_settings(path)
@@ -187,53 +185,8 @@ def camera_of(name: str, url: str, data: Path) -> Document:
     return camera
 
 
-def drawn_rooms(document: Mapping[str, Any]) -> Document:
-    """Two drawn rooms, a door and a thermometer: what a box shows that has no camera of its own."""
-    known = {camera.get("camera_id") for camera in document.get("cameras") or []}
-    corners = [[round(x, 4), round(y, 4)] for x, y in FLOOR.armed]
-    cameras = [
-        {
-            "camera_id": room, "room_id": room, "title": _ROOM_TITLES[room], "url": f"sim:{room}?seed={seed}",
-            "room_kind": "nap" if room == "nap-room" else "activity",
-            "zones": [{"name": "floor", "kind": "armed", "polygon": corners}],
-        }
-        for seed, room in enumerate(ROOMS, start=1) if room not in known
-    ]  # fmt: skip
-    sensors: list[Document] = [
-        {
-            "sensor_id": DRAWN_DOOR, "kind": "door", "room_id": "playroom", "title": "活动室门 Playroom door (drawn)",
-            "door": {"open_s": 15.0, "serious_s": 120.0},
-        },
-        {
-            "sensor_id": DRAWN_THERMOMETER, "kind": "temperature", "room_id": "playroom",
-            "title": "活动室温度 Playroom temperature (drawn)",
-        },
-    ]  # fmt: skip
-    present = {sensor.get("sensor_id") for sensor in document.get("sensors") or []}
-    sensors = [sensor for sensor in sensors if sensor["sensor_id"] not in present]
-    return {
-        "cameras": [*(document.get("cameras") or []), *cameras],
-        "sensors": [*(document.get("sensors") or []), *sensors],
-    }
-
-
-def is_drawn_by_default(camera: Mapping[str, Any]) -> bool:
-    """Whether a camera is one of :func:`drawn_rooms`, not asked for by anybody."""
-    return camera.get("title") == _ROOM_TITLES.get(str(camera.get("camera_id"))) is not None
-
-
-def without_drawn(document: Document) -> Document:
-    """The drawn rooms and their sensors make way as soon as somebody names a camera of their own."""
-    document = dict(document)
-    document["cameras"] = [camera for camera in document.get("cameras") or [] if not is_drawn_by_default(camera)]
-    document["sensors"] = [
-        sensor for sensor in document.get("sensors") or [] if sensor.get("sensor_id") not in DRAWN_SENSORS
-    ]
-    return document
-
-
-def drawn_cameras(settings: Settings) -> list[CameraConfig]:
-    """The cameras of FILE that are drawn rooms."""
+def simulated_cameras(settings: Settings) -> list[CameraConfig]:
+    """The cameras of FILE that are simulated."""
     return [camera for camera in settings.cameras if camera.url.startswith("sim:")]
 
 

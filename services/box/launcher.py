@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from services.backbone.settings_file import BOX_FILE
-from services.box import installation, room_sensors
+from services.box import demonstration, installation, painting, room_sensors
 from services.box.children import DIRECT, Child, Nursery, Refused, free_port
 from services.box.installation import Ports, Wishes
 from services.box.terminal import Terminal
 from services.contracts.errors import Rejected
 from services.contracts.settings import Settings
+from services.contracts.simulated_stream import EPOCH_VARIABLE
 from services.contracts.source_url import redact_url
 
 DEFAULT_PORT = 8600
@@ -75,6 +76,13 @@ class Box:
             self._console.environment["KANHU_CONSOLE__TOKEN_FILE"] = str(self._token_file)
         self._stop, self._at_once = asyncio.Event(), asyncio.Event()
         self._started_ns = time.time_ns()
+        self._paint = painting.Paint(installation.simulated_cameras(settings))
+        if self._paint.files:
+            # One epoch for all who look at or measure the simulated world: the agent's cameras, and the sensors played from here.
+            epoch_s = os.environ.setdefault(
+                EPOCH_VARIABLE, f"{time.time() + demonstration.begins_in_s(self._paint.missing):.3f}"
+            )
+            self._agent.environment = {EPOCH_VARIABLE: epoch_s}
 
     @property
     def url(self) -> str:
@@ -85,7 +93,9 @@ class Box:
         """Start, watch, drain."""
         with _signals(self._stop, self._at_once):
             lives = [asyncio.create_task(self._nursery.run(child), name=child.word) for child in self._nursery.children]
-            sides = [asyncio.create_task(side) for side in (self._welcome(), self._tell(), self._trim(), self._play())]
+            sides = [asyncio.create_task(side) for side in (
+                self._welcome(), self._tell(), self._trim(), self._play(), self._paint.tell(self._terminal),
+            )]  # fmt: skip
             try:
                 refused = await self._until_told(lives)
                 if refused is None:
@@ -135,9 +145,8 @@ class Box:
         if self._token_file is not None:
             self._terminal.note("token", f"the page asks for the token in {self._token_file}")
         if all(camera.url.startswith("sim:") for camera in self._settings.cameras):
-            self._terminal.note(
-                "drawn rooms", "no camera named yet; add one on the page or with --camera NAME=rtsp://…"
-            )
+            self._terminal.note("simulated", "a nursery that does not exist; its detector knows only simulated rooms")
+            self._terminal.note("", "add a camera of your own on the page or with --camera NAME=rtsp://…")
         elif not await asyncio.to_thread(_has_detector, self._settings, self._data):
             self._terminal.warn("detector", "none for real pictures is installed: cameras are recorded, not watched")
             self._terminal.note("", f"kanhu models list, then kanhu models install NAME --data {self._data}")
@@ -179,9 +188,8 @@ class Box:
             await asyncio.to_thread(self._nursery.trim_logs)
 
     async def _play(self) -> None:
-        timetables = room_sensors.timetables_of(self._settings)
         await room_sensors.play(
-            self._settings, timetables, lambda: f"{self._agent.url}/readyz" if self._agent.pid is not None else None
+            self._settings, lambda: f"{self._agent.url}/readyz" if self._agent.pid is not None else None
         )
 
     def _say_state(self) -> None:
@@ -210,7 +218,7 @@ def console_address(settings: Settings, data: Path) -> tuple[str, Path | None]:
 
 
 def _has_detector(settings: Settings, data: Path) -> bool:
-    """Whether anything but the packaged detector of drawn figures is installed."""
+    """Whether anything but the packaged detectors of simulated rooms is installed."""
     return any(Path(settings.analyze.models or data / "models").glob("*.onnx"))
 
 

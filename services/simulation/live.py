@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from services.contracts.errors import NotFound, Rejected
-from services.contracts.simulated_stream import SimulatedStream
+from services.contracts.simulated_stream import EPOCH_VARIABLE, SimulatedStream
 from services.contracts.time import NS_PER_S
 from services.simulation.building import Building, BuildingCamera, load_building
 from services.simulation.day.calendar import DAY_S
@@ -32,8 +32,6 @@ from services.simulation.world import World
 
 logger = structlog.get_logger(__name__)
 
-#: Seconds UTC at which every simulated place of this machine shows its ``at``; a URL's own ``epoch`` comes first.
-EPOCH_VARIABLE = "KANHU_SIMULATION_EPOCH"
 SCRIPTS = Path(__file__).parent / "scripts"
 #: What people call rooms: kinds of room by other names.
 _ALSO_CALLED = {"playroom": "activity", "nap-room": "nap", "hall": "corridor", "door": "entrance", "garden": "yard"}

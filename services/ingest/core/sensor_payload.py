@@ -69,7 +69,7 @@ def _read(sensor: SensorConfig, fields: Mapping[str, Any], *, bare: bool, observ
         head["battery_percent"] = _battery(fields)
         head["device_time_ns"] = _device_time_ns(fields)
     reading = _READERS[sensor.kind](fields, head)
-    if reading is None and head.get("battery_percent") is not None:
+    if reading is None and (head.get("battery_percent") is not None or fields.get("heartbeat") is True):
         return HeartbeatReading(**head)
     return reading
 

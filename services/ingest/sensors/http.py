@@ -1,8 +1,8 @@
 """Readings over HTTP: ``POST /v1/readings`` with a bearer token.
 
 The body is one reading or an array of at most 100: ``{"sensor_id": "front-door", "open": true}``, ``celsius``,
-``percent``, ``action`` or ``locked`` according to the sensor's kind, optionally ``time`` (RFC 3339 with offset) and
-``battery_percent``. 202 is said only when all of them are durable; 503 with ``Retry-After`` when they are not.
+``percent``, ``action`` or ``locked`` according to the sensor's kind, or ``"heartbeat": true``; optionally ``time`` (RFC 3339
+with offset) and ``battery_percent``. 202 is said only when all of them are durable; 503 with ``Retry-After`` when they are not.
 """
 
 from __future__ import annotations

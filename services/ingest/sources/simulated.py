@@ -1,7 +1,7 @@
 """Cameras of the simulated nursery. The only place of the agent that knows ``services.simulation``.
 
 What is shown follows from place, epoch and clock: every camera of a place shows the same world, and one that connects again
-finds it as far on as the clock is. A simulated fault of a camera (I-23, I-25) is one of its stream: no pictures, or a wrong clock.
+finds it as far on as the clock is. A fault of a camera (I-23, I-25) is one of its stream: no pictures, or a wrong clock.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ function updateCard(card: Card, camera: Camera, nowNs: number): void {
 
 function factsOf(camera: Camera): string {
   const facts = [sayRoom(camera.room_kind)];
-  if (camera.source === "sim") facts.push(say("drawn"));
+  if (camera.source === "sim") facts.push(say("simulated"));
   if (camera.source === "file") facts.push(say("file"));
   if (camera.width && camera.height) facts.push(`${camera.width}×${camera.height}`);
   if (camera.codec) facts.push(camera.codec.startsWith("avc") ? "H.264" : camera.codec.startsWith("h") ? "H.265" : camera.codec);

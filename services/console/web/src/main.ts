@@ -124,7 +124,7 @@ class Page {
     this.drawSummary();
     this.drawWindows();
     show(this.note, this.cameraList.some((camera) => camera.source === "sim"));
-    fill(this.note, say("drawn_note"));
+    fill(this.note, say("simulated_note"));
     fill(this.foot, this.footText());
   }
 

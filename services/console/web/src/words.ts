@@ -23,11 +23,11 @@ const WORDS = {
   no_sensors: ["没有登记传感器。", "No sensor is enrolled."],
   no_cameras: ["还没有摄像机。", "No camera yet."],
   no_picture: ["等待第一幅画面…", "Waiting for the first picture…"],
-  drawn_note: [
-    "演示：画面是绘制出来的房间，检测器只认识绘制的人物。添加一台真实摄像机即可开始使用。",
-    "Demonstration: these rooms are drawn, and their detector knows only drawn figures. Add a real camera to begin.",
+  simulated_note: [
+    "演示：这是一座模拟的托育园，并不存在；检测器只认识模拟的房间，看不见真实的人。添加一台真实摄像机即可开始使用。",
+    "Demonstration: this nursery is simulated and does not exist; its detector knows only simulated rooms and sees no real people. Add a real camera to begin.",
   ],
-  drawn: ["绘制", "drawn"],
+  simulated: ["模拟", "simulated"],
   file: ["文件", "file"],
   watched: ["有人工智能值守", "watched"],
   watched_by: ["值守", "watched by"],

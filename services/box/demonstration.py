@@ -1,0 +1,133 @@
+"""What a box shows that has no camera of its own: four cameras of a simulated nursery, its sensors, and a morning with a story.
+
+Belongs here: which cameras, zones, sensors and rules of the packaged building; when its story begins. Does not belong here: the
+nursery (``services.simulation``), FILE (``installation.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from services.contracts.entity import CameraConfig
+from services.contracts.simulated_stream import SimulatedStream, simulated_url
+from services.contracts.source_url import parse_source_url
+
+Document = dict[str, Any]
+
+BUILDING, SEED, SCRIPT = "sunflower", 1, "first-morning"
+BEGINS_S = 9 * 3600.0 + 57 * 60.0
+CAMERAS = ("entrance", "room-a", "yard", "kitchen")
+#: Nobody has any business behind the main door between arrival and pick-up (metres of floor; the desk stands beside it).
+ARMED_CAMERA, ARMED_ZONE = "entrance", "main-door"
+ARMED_M = ((1.45, 12.65), (3.6, 12.65), (3.6, 13.62), (1.45, 13.62))
+SENSORS = (
+    "main-door-contact", "yard-gate-contact", "emergency-door-contact", "room-a-temperature", "room-a-humidity",
+    "kitchen-temperature", "fridge-probe", "freezer-probe", "alarm-button",
+)  # fmt: skip
+#: An exit door may stand open for so long in a demonstration that lasts minutes; the product's own rule is a minute and five.
+DOOR_RULE = {"open_s": 20.0, "serious_s": 90.0}
+_TOLD = "(simulated)"
+#: Services need so long until a camera can be recorded, and a camera so long to be painted, on a slow machine.
+_START_S, _PAINTING_S = 12.0, 8.0
+
+
+@lru_cache(maxsize=1)
+def cameras() -> tuple[Document, ...]:
+    """The cameras, as FILE declares them, with the building's zones as each sees them."""
+    from services.simulation.building import load_building
+    from services.simulation.floor_zones import projected, seen_zones
+
+    building = load_building(BUILDING)
+    found = []
+    for name in CAMERAS:
+        camera = building.camera(name)
+        zones = [{"name": zone.id, "kind": zone.kind, "polygon": corners}
+                 for zone, corners in seen_zones(building, camera) if zone.kind != "armed"]  # fmt: skip
+        if name == ARMED_CAMERA:
+            zones.insert(0, {"name": ARMED_ZONE, "kind": "armed", "polygon": projected(camera, ARMED_M)})
+        stream = SimulatedStream(name, seed=SEED, at_s=BEGINS_S, script=SCRIPT)
+        room = building.room(camera.room)
+        found.append({
+            "camera_id": name, "room_id": camera.room, "room_kind": room.kind, "url": simulated_url(stream),
+            "title": f"{camera.title.zh} {camera.title.en} {_TOLD}", "zones": zones,
+        })  # fmt: skip
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def sensors() -> tuple[Document, ...]:
+    """The sensors, as FILE declares them."""
+    from services.simulation.building import load_building
+
+    known = {sensor.id: sensor for sensor in load_building(BUILDING).sensors}
+    found = []
+    for name in SENSORS:
+        sensor = known[name]
+        told: Document = {
+            "sensor_id": name, "kind": sensor.kind, "room_id": sensor.room,
+            "title": f"{sensor.title.zh} {sensor.title.en} {_TOLD}",
+        }  # fmt: skip
+        if sensor.kind == "door":
+            told["door"] = dict(DOOR_RULE)
+        found.append(told)
+    return tuple(found)
+
+
+def added_to(document: Mapping[str, Any]) -> Document:
+    """The demonstration's cameras and sensors beside those that FILE has already."""
+    return {
+        "cameras": _beside(document.get("cameras"), cameras(), "camera_id"),
+        "sensors": _beside(document.get("sensors"), sensors(), "sensor_id"),
+    }
+
+
+def is_shown_by_default(camera: Mapping[str, Any]) -> bool:
+    """Whether a camera is one of :func:`cameras` (or of an earlier version's drawn rooms), not asked for by anybody."""
+    title, url = str(camera.get("title") or ""), str(camera.get("url") or "")
+    return url.startswith("sim:") and title.endswith((_TOLD, "(drawn)"))
+
+
+def without(document: Document) -> Document:
+    """The demonstration makes way as soon as somebody names a camera of their own."""
+    return {
+        **document,
+        "cameras": [camera for camera in document.get("cameras") or [] if not is_shown_by_default(camera)],
+        "sensors": [
+            one for one in document.get("sensors") or [] if not str(one.get("title") or "").endswith((_TOLD, "(drawn)"))
+        ],
+    }
+
+
+def begins_in_s(unpainted: int) -> float:
+    """Seconds from now until the story may begin, so that its first scene is not over before it can be seen."""
+    return _START_S + _PAINTING_S * unpainted
+
+
+def plate_files(configured: Sequence[CameraConfig]) -> dict[str, Path]:
+    """Where the painted picture of each simulated camera lies, or will lie once it is painted. Unknown rooms are left out."""
+    from services.contracts.errors import KanhuError
+    from services.simulation.building import load_building
+    from services.simulation.live import camera_named
+    from services.simulation.render.camera_model import camera_model
+    from services.simulation.render.plate_cache import PlateCache
+
+    kept, found = PlateCache(), dict[str, Path]()
+    for camera in configured:
+        stream = parse_source_url(camera.url).simulated
+        if stream is None:
+            continue
+        try:
+            building = load_building(stream.building)
+            model = camera_model(camera_named(building, stream.room))
+        except KanhuError:
+            continue  # the agent will say what is wrong with it
+        found[camera.camera_id] = kept.path(building, stream.seed, model)
+    return found
+
+
+def _beside(own: Sequence[Document] | None, more: Sequence[Document], identity: str) -> list[Document]:
+    present = {one.get(identity) for one in own or []}
+    return [*(own or []), *(one for one in more if one[identity] not in present)]
