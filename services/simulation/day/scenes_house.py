@@ -44,6 +44,11 @@ def late_round(stage: Stage, told: Episode, *, whole: bool) -> Happening:
     stage.any_time(Episode(what=told.what), after_s - before_s, before_s, after_s + 1.0, ("nap-round",))
     watcher = next(number for number in stage.meant_in(stage.room_of_kind("nap"), "adult", missed_s - 60.0, missed_s)
                    if number < 10)  # fmt: skip
+    chair = stage.spot_at(watcher, missed_s - 1.0)
+    if any(zone.kind == "bed" and zone.contains(chair.x, chair.y) for zone in stage.building.zones):
+        raise Rejected(
+            f"{told.what}: in building {stage.building.id!r} the watcher sits among the cots and misses nothing"
+        )
     agenda = stage.agenda(watcher)
     round_ = [stay for stay in agenda.stays if missed_s <= stay.start_s < missed_s + 60.0]
     agenda.stays = [stay for stay in agenda.stays if stay not in round_]
