@@ -1,7 +1,7 @@
 """Which model looks at which camera, and the sessions that run them: one per model file, shared by all cameras.
 
-``auto`` gives drawn rooms the model that knows drawn people, and every other camera the first installed model of the
-registry. A real camera without a real model is not watched, and that is said: a detector that cannot see people would turn
+``auto`` gives simulated rooms the first packaged model that knows only those, and every other camera the first installed model
+of the registry. A real camera without a real model is not watched, and that is said: a detector that cannot see people would turn
 "not watched" into "no incident".
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import structlog
 
 from services.analyze.activation_record import Recorder, no_record
 from services.analyze.batching import Batching
@@ -20,6 +22,8 @@ from services.contracts.entity import CameraConfig
 from services.contracts.errors import NotFound, Rejected
 from services.contracts.settings import AnalyzeSettings, EmbeddedBackbone, Settings
 from services.contracts.source_url import parse_source_url
+
+logger = structlog.get_logger(__name__)
 
 AUTO = "auto"
 
@@ -63,7 +67,7 @@ class ModelShelf:
         if self.settings.detector != AUTO:
             return _person_detector(entry_of(registry, self.settings.detector))
         if parse_source_url(camera.url).scheme == "sim":
-            return next(entry for entry in registry.values() if entry.drawn_rooms_only)
+            return _simulated_only(registry, self.models_dir)
         for entry in registry.values():
             if _watches_persons(entry) and not entry.drawn_rooms_only and is_present(entry, self.models_dir):
                 return entry
@@ -82,6 +86,15 @@ class ModelShelf:
         except OSError:
             state = None
         return (state.st_mtime_ns, state.st_size, state.st_ino) if state is not None else "packaged"
+
+
+def _simulated_only(registry: Registry, models_dir: Path | None) -> ModelEntry:
+    """The first model of the registry that knows nothing but simulated rooms; said each time, so that no log leaves it out."""
+    for entry in registry.values():
+        if entry.drawn_rooms_only and _watches_persons(entry) and is_present(entry, models_dir):
+            logger.info("watched by a model that knows only simulated rooms and sees no real people", model=entry.name)
+            return entry
+    raise NotFound("no detector of simulated rooms is there, though one comes with the program; install kanhu anew")
 
 
 def _watches_persons(entry: ModelEntry) -> bool:

@@ -29,7 +29,7 @@ SENSORS = (
 )  # fmt: skip
 #: An exit door may stand open for so long in a demonstration that lasts minutes; the product's own rule is a minute and five.
 DOOR_RULE = {"open_s": 20.0, "serious_s": 90.0}
-_TOLD = "(simulated)"
+_TOLD, _OUTDATED = "(simulated)", "(drawn)"
 #: Services need so long until a camera can be recorded, and a camera so long to be painted, on a slow machine.
 _START_S, _PAINTING_S = 12.0, 8.0
 
@@ -86,19 +86,21 @@ def added_to(document: Mapping[str, Any]) -> Document:
 
 def is_shown_by_default(camera: Mapping[str, Any]) -> bool:
     """Whether a camera is one of :func:`cameras` (or of an earlier version's drawn rooms), not asked for by anybody."""
-    title, url = str(camera.get("title") or ""), str(camera.get("url") or "")
-    return url.startswith("sim:") and title.endswith((_TOLD, "(drawn)"))
+    return str(camera.get("url") or "").startswith("sim:") and _is_titled(camera, _TOLD, _OUTDATED)
 
 
-def without(document: Document) -> Document:
-    """The demonstration makes way as soon as somebody names a camera of their own."""
+def without(document: Document, *, only_outdated: bool = False) -> Document:
+    """The demonstration makes way as soon as somebody names a camera of their own; an earlier version's does in any case."""
+    marks = (_OUTDATED,) if only_outdated else (_TOLD, _OUTDATED)
     return {
         **document,
-        "cameras": [camera for camera in document.get("cameras") or [] if not is_shown_by_default(camera)],
-        "sensors": [
-            one for one in document.get("sensors") or [] if not str(one.get("title") or "").endswith((_TOLD, "(drawn)"))
-        ],
-    }
+        **{key: [one for one in document[key] or [] if not _is_titled(one, *marks)]
+           for key in ("cameras", "sensors") if key in document},
+    }  # fmt: skip
+
+
+def _is_titled(entity: Mapping[str, Any], *marks: str) -> bool:
+    return str(entity.get("title") or "").endswith(marks)
 
 
 def begins_in_s(unpainted: int) -> float:

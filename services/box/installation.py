@@ -127,7 +127,7 @@ def compose(wishes: Wishes, ports: Ports) -> Settings:
     cameras = [camera_of(name, url, data) for name, url in wishes.cameras]
     document = merged(document, {"cameras": cameras} if cameras else {})
     own = [camera for camera in document.get("cameras") or [] if not demonstration.is_shown_by_default(camera)]
-    document = demonstration.without(document)
+    document = demonstration.without(document, only_outdated=not own)
     if not own:
         document = merged(document, demonstration.added_to(document))
     _place(document, wishes, ports)

@@ -98,7 +98,8 @@ class AnalyzeSettings(Payload):
     models: str | None = Field(default=None, description="directory of installed models; default: DATA/models")
     detector: str = Field(
         default="auto",
-        description="name of an installed model; auto: drawn-person for sim: cameras, the first installed model for others",
+        description="name of an installed model; auto: the packaged detector of simulated rooms for sim: cameras, "
+        "the first installed model for others",
     )
     provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
         default="cpu", description="where models run; one that is missing falls back to the CPU and says so"

@@ -9,11 +9,15 @@ import pytest
 import yaml
 
 from services.backbone.settings_file import BOX_FILE, for_data_directory
-from services.box import installation
+from services.box import demonstration, installation
 from services.box.installation import Ports, Wishes
 from services.box.launcher import console_address
+from services.contracts.entity import CameraConfig
 from services.contracts.errors import Rejected
 from services.contracts.settings import Settings
+from services.contracts.simulated_stream import SimulatedStream
+from services.contracts.source_url import parse_source_url
+from services.simulation.live import Place
 
 PORTS = Ports("127.0.0.1:4711")
 
@@ -32,11 +36,38 @@ def names(settings: Settings) -> list[str]:
     return [camera.camera_id for camera in settings.cameras]
 
 
-def test_without_a_camera_there_are_two_drawn_rooms_a_door_and_a_thermometer(data: Path) -> None:
+def test_without_a_camera_there_is_a_simulated_nursery_with_its_sensors(data: Path) -> None:
     settings = compose(data)
-    assert names(settings) == ["playroom", "nap-room"]
-    assert all(camera.zones for camera in settings.cameras)
-    assert sorted(sensor.kind for sensor in settings.sensors) == ["door", "temperature"]
+    assert names(settings) == list(demonstration.CAMERAS)
+    assert len({str(Place.of(stream_of(camera))) for camera in settings.cameras}) == 1  # they show one world
+    armed = [
+        (camera.camera_id, zone.name) for camera in settings.cameras for zone in camera.zones if zone.kind == "armed"
+    ]
+    assert armed == [("entrance", "main-door")]
+    assert {sensor.kind for sensor in settings.sensors} == {"door", "temperature", "humidity", "button"}
+    assert all("simulated" in entity.title for entity in (*settings.cameras, *settings.sensors))
+
+
+def stream_of(camera: CameraConfig) -> SimulatedStream:
+    stream = parse_source_url(camera.url).simulated
+    assert stream is not None
+    return stream
+
+
+def test_what_somebody_changed_of_the_simulated_nursery_stays(data: Path) -> None:
+    compose(data)
+    path = data / BOX_FILE
+    path.write_text(path.read_text().replace("name: main-door", "name: our-door"))
+    assert "our-door" in [zone.name for zone in compose(data).cameras[0].zones]
+
+
+def test_the_drawn_rooms_of_an_earlier_version_make_way(data: Path) -> None:
+    old = {"camera_id": "playroom", "url": "sim:playroom?seed=1", "title": "活动室 Playroom (drawn)"}
+    door = {"sensor_id": "playroom-door", "kind": "door", "title": "活动室门 Playroom door (drawn)"}
+    (data / BOX_FILE).write_text(yaml.safe_dump({"cameras": [old], "sensors": [door]}, allow_unicode=True))
+    settings = compose(data)
+    assert names(settings) == list(demonstration.CAMERAS)
+    assert "playroom-door" not in [sensor.sensor_id for sensor in settings.sensors]
 
 
 def test_composing_twice_changes_nothing(data: Path) -> None:
@@ -47,7 +78,7 @@ def test_every_service_reads_the_same_settings(data: Path) -> None:
     assert compose(data) == for_data_directory(data)
 
 
-def test_a_named_camera_makes_the_drawn_rooms_leave_and_stays(data: Path) -> None:
+def test_a_named_camera_makes_the_simulated_nursery_leave_and_stays(data: Path) -> None:
     compose(data)
     assert names(compose(data, ("hall", "rtsp://10.0.0.9/main"))) == ["hall"]
     again = compose(data)
@@ -68,7 +99,7 @@ def test_a_camera_named_again_is_replaced(data: Path) -> None:
     assert [camera.url for camera in settings.cameras] == ["rtsp://10.0.0.10/main"]
 
 
-def test_a_drawn_room_that_somebody_asked_for_is_their_camera(data: Path) -> None:
+def test_a_simulated_camera_that_somebody_asked_for_is_theirs(data: Path) -> None:
     assert names(compose(data, ("mine", "sim:playroom?seed=9"))) == ["mine"]
     assert names(compose(data)) == ["mine"]
 
