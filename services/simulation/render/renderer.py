@@ -334,7 +334,7 @@ def _shine_of(
     sides = six[:4]
     side = int(sides.sum(1).argmax())
     floor = 0.35 * six[5] + 0.65 * np.sort(sides, axis=0)[:3].mean(0)
-    around = sensor.display_light(floor * 1.15, exposure)
+    around = sensor.display_light(floor * 0.8, exposure)
     above = np.maximum(sensor.display_light(six[4], exposure) - around, 0)
     if sun.any() and up is not None:
         beside = np.maximum(sensor.display_light(floor + sun, exposure) - around, 0)

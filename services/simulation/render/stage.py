@@ -45,6 +45,11 @@ class _Lit:
     def __init__(self, parent: Any) -> None:
         p3d = engine.core()
         self.path = parent.attach_new_node("lit")
+        # Without a material the pipe multiplies a vertex' colour with itself: everything lit would be dark and gaudy.
+        white = p3d.Material()
+        white.set_ambient((1, 1, 1, 1))
+        white.set_diffuse((1, 1, 1, 1))
+        self.path.set_material(white)
         self._around, self._above, self._beside = (
             p3d.AmbientLight("a"),
             p3d.DirectionalLight("u"),
