@@ -122,34 +122,53 @@ def _body_pixels(state: PersonState, partner: PersonState | None, model: CameraM
     return int(np.count_nonzero(canvas))
 
 
-def _part(task: tuple[int, int, str]) -> list[Drawn]:
-    seed, per_camera, unseen = task
-    if unseen:
-        building = load_building("magnolia" if unseen == "building" else "sunflower")
-        return list(draw(building, seed, per_camera, crowds=False))
-    chance = np.random.default_rng([seed, 1])
-    building = varied_building(load_building("sunflower"), chance, _CAMERAS)
-    return list(draw(building, seed, per_camera, crowds=True))
+@dataclass(frozen=True)
+class _Part:
+    """One building on one day; kept in a file of its own, so that what was interrupted goes on where it was."""
+
+    file: Path
+    seed: int
+    per_camera: int
+    unseen: str
+
+    def render(self) -> None:
+        if self.file.exists():
+            return
+        drawn = list(self._drawn())
+        counts = np.array([len(one.people) for one in drawn])
+        waiting = self.file.with_suffix(".new.npz")
+        np.savez(
+            waiting, pictures=np.stack([one.picture for one in drawn]), counts=counts,
+            people=np.concatenate([one.people for one in drawn]),
+        )  # fmt: skip
+        waiting.replace(self.file)
+
+    def _drawn(self) -> Iterator[Drawn]:
+        if self.unseen:
+            building = load_building("magnolia" if self.unseen == "building" else "sunflower")
+            return draw(building, self.seed, self.per_camera, crowds=False)
+        chance = np.random.default_rng([self.seed, 1])
+        building = varied_building(load_building("sunflower"), chance, _CAMERAS)
+        return draw(building, self.seed, self.per_camera, crowds=True)
 
 
 def write(folder: Path, pictures: int, seed: int, unseen: str, jobs: int) -> None:
     """Draw until there are at least ``pictures``, in ``jobs`` processes; the result does not depend on their number."""
     cameras = len(load_building("magnolia" if unseen == "building" else "sunflower").cameras) if unseen else _CAMERAS
     per_camera = 25 if unseen else _PER_CAMERA
-    parts = -(-pictures // (cameras * per_camera))
-    tasks = [(seed * 100_000 + number, per_camera, unseen) for number in range(parts)]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=4) as pool:
-        drawn = []
-        for number, part in enumerate(pool.map(_part, tasks), 1):
-            drawn += part
-            print(f"{number}/{parts}: {len(drawn)} pictures", flush=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "pictures.npy", np.stack([one.picture for one in drawn]))
-    rows = [
-        np.concatenate([np.full((len(one.people), 1), index, np.float32), one.people], 1)
-        for index, one in enumerate(drawn)
+    (folder / "parts").mkdir(parents=True, exist_ok=True)
+    parts = [
+        _Part(folder / "parts" / f"{number:04}.npz", seed * 100_000 + number, per_camera, unseen)
+        for number in range(-(-pictures // (cameras * per_camera)))
     ]
-    np.save(folder / "people.npy", np.concatenate(rows))
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for number, _ in enumerate(pool.map(_Part.render, parts), 1):
+            print(f"{number}/{len(parts)} parts", flush=True)
+    loaded = [np.load(part.file) for part in parts]
+    np.save(folder / "pictures.npy", np.concatenate([one["pictures"] for one in loaded]))
+    counts = np.concatenate([one["counts"] for one in loaded])
+    numbers = np.repeat(np.arange(len(counts)), counts).astype(np.float32)
+    np.save(folder / "people.npy", np.column_stack([numbers, np.concatenate([one["people"] for one in loaded])]))
 
 
 def main() -> int:

@@ -37,10 +37,10 @@ def judge(model: Path, folder: Path, least_visible: float) -> dict[str, Any]:
     seen: dict[str, list[Picture]] = {kind: [] for kind in KINDS}
     for number in range(len(pictures)):
         around = people[people[:, 0] == number][:, 1:]
-        for kind, judged in zip(KINDS, _judged(session, pictures[number], around, least_visible), strict=True):
-            seen[kind].append(judged)
-    precisions = {kind: average_precision(judged) for kind, judged in seen.items()}
-    wanted = {kind: sum(len(one.wanted) for one in judged) for kind, judged in seen.items()}
+        for kind, one in zip(KINDS, judged(session, pictures[number], around, least_visible), strict=True):
+            seen[kind].append(one)
+    precisions = {kind: average_precision(shown) for kind, shown in seen.items()}
+    wanted = {kind: sum(len(one.wanted) for one in shown) for kind, shown in seen.items()}
     return {
         "dataset": folder.name, "pictures": len(pictures),
         **{f"{kind}s": wanted[kind] for kind in KINDS},
@@ -49,9 +49,10 @@ def judge(model: Path, folder: Path, least_visible: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _judged(
+def judged(
     session: Any, picture: NDArray[np.uint8], around: NDArray[np.float32], least_visible: float
 ) -> Iterator[Picture]:
+    """What the network finds in one picture beside who is there, kind by kind. ``around`` (n, 6) as in ``people.npy``."""
     height, width = picture.shape[:2]
     tensor = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
     output = session.run(None, {session.get_inputs()[0].name: tensor})[0]
