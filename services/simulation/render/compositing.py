@@ -147,7 +147,7 @@ def put_contact(picture: Picture, plate: Plate, model: CameraModel, bodies: Sequ
         box = box_of(model, corners)
         if box is None:
             continue
-        step = 2 if (box[2] - box[0]) * (box[3] - box[1]) < 3000 else 4
+        step = 2 if (box[2] - box[0]) * (box[3] - box[1]) < 1200 else 4
         x0, y0, x1, y1 = (edge // step for edge in box)
         part = np.s_[y0 * step + step // 2 : y1 * step : step, x0 * step + step // 2 : x1 * step : step]
         points, normals = plate.points[part].reshape(-1, 3), plate.normals[part].reshape(-1, 3)

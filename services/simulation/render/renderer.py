@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from services.simulation import people
 from services.simulation.building import Building, BuildingCamera
 from services.simulation.render import compositing, engine, sensor
-from services.simulation.render.backdrop import Backdrop, Lighting, lighting_of, mixed, sun_strength
+from services.simulation.render.backdrop import SUN_STEP_S, Backdrop, Lighting, lighting_of, mixed, sun_strength
 from services.simulation.render.camera_model import CameraModel, camera_model, model_in
 from services.simulation.render.light import Light, sun_direction
 from services.simulation.render.movers import Mover
@@ -31,8 +31,8 @@ from services.simulation.world import CameraFault, PersonState, World
 
 Picture = NDArray[np.uint8]
 Span = NDArray[np.float64]
-_FINE = 1.6  # people are drawn so much finer than the picture, then filtered: soft edges
-_SHADOW_FINE = 1.0
+_FINE = 1.4  # people are drawn so much finer than the picture, then filtered: soft edges
+_SHADOW_FINE = 0.75
 _PLATES_KEPT = 24
 _BACKDROPS_KEPT = 3
 
@@ -94,6 +94,7 @@ class NurseryRenderer:
         self._beside = {mover.name: _rooms_beside(building, mover) for mover in self._stage.movers}
         self._views: OrderedDict[str, _View] = OrderedDict()
         self._on_stage: object = None
+        self._lit: tuple[object, Lighting] | None = None
         self._frozen: dict[str, tuple[tuple[int, float], Picture]] = {}
 
     def prepare(self, camera_id: str) -> None:
@@ -154,15 +155,15 @@ class NurseryRenderer:
         return picture
 
     def _seen(self, camera: BuildingCamera, view: _View, world: World) -> tuple[Picture, Backdrop]:
-        state = lighting_of(self.building, world)
+        state = self._lighting(world)
         backdrop = self._backdrop(camera, view, state)
         cast = self._cast(view, world)
         lit, shaded = self._dressed(view, world, backdrop, state)
         flames = self._set(cast, world, view, (backdrop, state))
         picture = lit.copy()
         up = sun_direction(world.t_s, self.building.north_deg)
-        if backdrop.sunny and up is not None and self._somebody_in_sun(cast, state, up):
-            shadow = self._stage.shoot_shadows(view.shadow_canvas, view.model, view.key, view.plate.visible, up)
+        if backdrop.sunny and up is not None and (sunlit := self._in_sun(cast, state, up)):
+            shadow = self._stage.shoot_shadows(view.shadow_canvas, view.model, view.key, view.plate.visible, up, sunlit)
             compositing.put_shade(picture, shaded, shadow, view.shadow_maps)
         compositing.put_contact(picture, view.plate, view.model, cast.limbs)
         boxes = compositing.boxes(view.model, [*(compositing.reach(limbs) for limbs in cast.limbs), *flames])
@@ -172,12 +173,18 @@ class NurseryRenderer:
             compositing.put_fire_light(picture, view.plate, view.model, world, grey=backdrop.infrared)
         return picture, backdrop
 
-    def _somebody_in_sun(self, cast: _Cast, state: Lighting, up: tuple[float, float, float]) -> bool:
+    def _lighting(self, world: World) -> Lighting:
+        key = (world.t_s // SUN_STEP_S, world.daylight, *sorted(world.lights.items()), *sorted(world.curtains.items()))
+        if self._lit is None or self._lit[0] != key:
+            self._lit = (key, lighting_of(self.building, world))
+        return self._lit[1]
+
+    def _in_sun(self, cast: _Cast, state: Lighting, up: tuple[float, float, float]) -> list[PersonState]:
         rooms = [self._probes.room_number(*one.at[:2]) for one in cast.states]
-        return any(
-            self._probes.sunlit(room, *one.at[:2], state.sun_step, up) > 0.02
-            for room, one in zip(rooms, cast.states, strict=True)
-        )
+        return [
+            one for room, one in zip(rooms, cast.states, strict=True)
+            if self._probes.sunlit(room, *one.at[:2], state.sun_step, up) > 0.02
+        ]  # fmt: skip
 
     def _view_now(self, camera: BuildingCamera, world: World) -> _View:
         model = model_in(camera, world)

@@ -185,19 +185,32 @@ class Stage:
         key: str,
         visible: NDArray[np.int64],
         sun: tuple[float, float, float],
+        sunlit: list[PersonState],
     ) -> NDArray[np.uint8]:
-        """Where the floor lies in people's sun shadows: (h, w, 4), A is 255 there."""
+        """Where the floor lies in people's sun shadows, of those who stand in the sun: (h, w, 4), A is 255 there."""
         flat = np.eye(4)
         flat[0, 2], flat[1, 2] = -sun[0] / sun[2], -sun[1] / sun[2]
         flat[2, 2], flat[2, 3] = 0.002, 0.03
         still = self._stand_still(key, visible)
         for path in (self._things, self._fires):
             path.stash()
+        casting = {state.person for state in sunlit}
+        idle = [
+            figure.path
+            for person, figure in self._figures.items()
+            if person not in casting and not figure.path.is_stashed()
+        ]
+        for path in idle:
+            path.stash()
+        self._people.set_light_off(1)
         self._people.set_mat(engine.matrix(flat))
         self._people.set_two_sided(True, 5)
         shot = canvas.shoot(self._root, model).copy()
         self._people.clear_mat()
         self._people.clear_two_sided()
+        self._people.clear_light()
+        for path in idle:
+            path.unstash()
         for path in (self._things, self._fires):
             path.unstash()
         still.stash()
