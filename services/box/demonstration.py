@@ -1,6 +1,6 @@
 """What a box shows that has no camera of its own: four cameras of a simulated nursery, its sensors, and a morning with a story.
 
-Belongs here: which cameras, zones, sensors and rules of the packaged building; when its story begins. Does not belong here: the
+Belongs here: which cameras, zones, sensors and rules of the packaged building. Does not belong here: the
 nursery (``services.simulation``), FILE (``installation.py``).
 """
 
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from services.contracts.entity import CameraConfig
 from services.contracts.simulated_stream import SimulatedStream, simulated_url
-from services.contracts.source_url import parse_source_url
 
 Document = dict[str, Any]
 
@@ -30,8 +27,6 @@ SENSORS = (
 #: An exit door may stand open for so long in a demonstration that lasts minutes; the product's own rule is a minute and five.
 DOOR_RULE = {"open_s": 20.0, "serious_s": 90.0}
 _TOLD, _OUTDATED = "(simulated)", "(drawn)"
-#: Services need so long until a camera can be recorded, and a camera so long to be painted, on a slow machine.
-_START_S, _PAINTING_S = 12.0, 8.0
 
 
 @lru_cache(maxsize=1)
@@ -101,33 +96,6 @@ def without(document: Document, *, only_outdated: bool = False) -> Document:
 
 def _is_titled(entity: Mapping[str, Any], *marks: str) -> bool:
     return str(entity.get("title") or "").endswith(marks)
-
-
-def begins_in_s(unpainted: int) -> float:
-    """Seconds from now until the story may begin, so that its first scene is not over before it can be seen."""
-    return _START_S + _PAINTING_S * unpainted
-
-
-def plate_files(configured: Sequence[CameraConfig]) -> dict[str, Path]:
-    """Where the painted picture of each simulated camera lies, or will lie once it is painted. Unknown rooms are left out."""
-    from services.contracts.errors import KanhuError
-    from services.simulation.building import load_building
-    from services.simulation.live import camera_named
-    from services.simulation.render.camera_model import camera_model
-    from services.simulation.render.plate_cache import PlateCache
-
-    kept, found = PlateCache(), dict[str, Path]()
-    for camera in configured:
-        stream = parse_source_url(camera.url).simulated
-        if stream is None:
-            continue
-        try:
-            building = load_building(stream.building)
-            model = camera_model(camera_named(building, stream.room))
-        except KanhuError:
-            continue  # the agent will say what is wrong with it
-        found[camera.camera_id] = kept.path(building, stream.seed, model)
-    return found
 
 
 def _beside(own: Sequence[Document] | None, more: Sequence[Document], identity: str) -> list[Document]:

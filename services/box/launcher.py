@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from services.backbone.settings_file import BOX_FILE
-from services.box import demonstration, installation, painting, room_sensors
+from services.box import installation, room_sensors
 from services.box.children import DIRECT, Child, Nursery, Refused, free_port
 from services.box.installation import Ports, Wishes
+from services.box.simulated_world import SimulatedWorld
 from services.box.terminal import Terminal
 from services.contracts.errors import Rejected
 from services.contracts.settings import Settings
-from services.contracts.simulated_stream import EPOCH_VARIABLE
 from services.contracts.source_url import redact_url
 
 DEFAULT_PORT = 8600
@@ -76,13 +76,8 @@ class Box:
             self._console.environment["KANHU_CONSOLE__TOKEN_FILE"] = str(self._token_file)
         self._stop, self._at_once = asyncio.Event(), asyncio.Event()
         self._started_ns = time.time_ns()
-        self._paint = painting.Paint(installation.simulated_cameras(settings))
-        if self._paint.files:
-            # One epoch for all who look at or measure the simulated world: the agent's cameras, and the sensors played from here.
-            epoch_s = os.environ.setdefault(
-                EPOCH_VARIABLE, f"{time.time() + demonstration.begins_in_s(self._paint.missing):.3f}"
-            )
-            self._agent.environment = {EPOCH_VARIABLE: epoch_s}
+        self._world = SimulatedWorld(installation.simulated_cameras(settings), data)
+        self._agent.environment = self._world.environment
 
     @property
     def url(self) -> str:
@@ -94,7 +89,8 @@ class Box:
         with _signals(self._stop, self._at_once):
             lives = [asyncio.create_task(self._nursery.run(child), name=child.word) for child in self._nursery.children]
             sides = [asyncio.create_task(side) for side in (
-                self._welcome(), self._tell(), self._trim(), self._play(), self._paint.tell(self._terminal),
+                self._welcome(), self._tell(), self._trim(), self._play(),
+                self._world.begin(self._nursery.children, self._terminal),
             )]  # fmt: skip
             try:
                 refused = await self._until_told(lives)
@@ -189,8 +185,9 @@ class Box:
 
     async def _play(self) -> None:
         await room_sensors.play(
-            self._settings, lambda: f"{self._agent.url}/readyz" if self._agent.pid is not None else None
-        )
+            self._settings, lambda: f"{self._agent.url}/readyz" if self._agent.pid is not None else None,
+            self._world.begun,
+        )  # fmt: skip
 
     def _say_state(self) -> None:
         services = {

@@ -66,26 +66,27 @@ def sensor_fields(settings: Settings, now_ns: int) -> list[SensorField]:
         try:
             days = days_of(Place.of(stream))
             clock = WorldClock.of(stream, now_ns)
-            days.world(clock.world_s(now_ns))
+            days.world(stream.at_s)
         except KanhuError:
             continue  # the agent says of the camera what is wrong; its sensors stay silent
         own = frozenset(sensor.id for sensor in days.building.sensors) & known
-        if own:
+        if own and clock is not None:
             found[Place.of(stream)] = SensorField(days, clock, own)
             known -= own
     return list(found.values())
 
 
-async def play(settings: Settings, agent: Callable[[], str | None]) -> None:
+async def play(settings: Settings, agent: Callable[[], str | None], begun: asyncio.Event) -> None:
     """Say the readings of every simulated sensor until cancelled.
 
-    ``agent`` gives the address of the running agent's readiness page, or ``None``; an agent that was started anew is told how
-    everything stands.
+    ``begun`` is set when the simulated world has an epoch. ``agent`` gives the address of the running agent's readiness page, or
+    ``None``; an agent that was started anew is told how everything stands.
     """
     http = settings.agent.http
     assert http is not None, "the box always gives its agent an address for readings"
     if not settings.sensors or not any(camera.url.startswith("sim:") for camera in settings.cameras):
         return
+    await begun.wait()
     token = await asyncio.to_thread(_token, http.token_file)
     fields = await asyncio.to_thread(sensor_fields, settings, time.time_ns())
     while fields:

@@ -17,7 +17,8 @@ from services.contracts.ids import NAME_PATTERN
 #: Mid-morning of an ordinary Monday: the children are in, and something happens.
 USUAL_DAY = date(2026, 3, 2)
 USUAL_AT_S = 9 * 3600.0 + 40 * 60.0
-#: Of the environment: seconds UTC at which every simulated place shows its ``at``. A URL's own ``epoch`` comes first.
+#: Of the environment: seconds UTC at which every simulated place shows its ``at``, or a file that will say so: until it is there
+#: nobody sees anything. A URL's own ``epoch`` comes first.
 EPOCH_VARIABLE = "KANHU_SIMULATION_EPOCH"
 _CLOCK = re.compile(r"^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$")
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")

@@ -62,8 +62,10 @@ class WorldClock:
     speed: float
 
     @classmethod
-    def of(cls, stream: SimulatedStream, now_ns: int) -> WorldClock:
-        return cls(_epoch_ns(stream.epoch_s, now_ns), stream.at_s, stream.speed)
+    def of(cls, stream: SimulatedStream, now_ns: int) -> WorldClock | None:
+        """The clock of a stream; ``None`` while the file that is to say its epoch is not there: ask again."""
+        epoch_ns = _epoch_ns(stream.epoch_s, now_ns)
+        return None if epoch_ns is None else cls(epoch_ns, stream.at_s, stream.speed)
 
     def world_s(self, instant_ns: int) -> float:
         return self.at_s + (instant_ns - self.epoch_ns) * self.speed / NS_PER_S
@@ -165,13 +167,21 @@ def building_named(name: str) -> Building:
     return load_building(name)
 
 
-def _epoch_ns(told_s: float | None, now_ns: int) -> int:
-    if told_s is None:
+def _epoch_ns(told_s: float | None, now_ns: int) -> int | None:
+    agreed = os.environ.get(EPOCH_VARIABLE, "")
+    if told_s is None and not agreed:
+        return _first_look_ns(now_ns)
+    if told_s is None and agreed.startswith("/"):
         try:
-            told_s = float(os.environ.get(EPOCH_VARIABLE, ""))
-        except ValueError:
-            return _first_look_ns(now_ns)
-    return round(told_s * NS_PER_S)
+            agreed = Path(agreed).read_text()
+        except OSError:
+            return None
+    try:
+        return round((float(agreed) if told_s is None else told_s) * NS_PER_S)
+    except ValueError:
+        raise Rejected(
+            f"{EPOCH_VARIABLE} is {agreed[:60]!r}; write seconds since 1970, or the whole path of a file that says them"
+        ) from None
 
 
 _FIRST_LOOK: list[int] = []

@@ -33,13 +33,12 @@ _LOOK_EVERY_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What a connection looks at: whose camera, and by which clock."""
+    """What a connection looks at: whose camera, how large, how often."""
 
     studio: Studio
     camera_id: str
     size: tuple[int, int]
     frames_per_s: int
-    clock: WorldClock
 
 
 class SimulatedConnection:
@@ -53,7 +52,7 @@ class SimulatedConnection:
         self._stream, self._now_ns, self._stop = stream, now_ns, stop
         self.hold_until_ns = 0
         try:
-            self._scene = _opened(stream, now_ns())
+            self._scene = _opened(stream)
         except ModuleNotFoundError as error:
             raise SourceFailed("unusable", f"simulated cameras need {error.name}; install kanhu[simulation]") from error
         except KanhuError as error:
@@ -70,7 +69,7 @@ class SimulatedConnection:
         if not self._painted():
             return
         for index, first in self._paced() if self._stream.paced else self._at_once():
-            world_s = self._world_s(index if self._stream.paced else index - first)
+            world_s = self._world_s(index)
             picture = scene.studio.picture(scene.camera_id, world_s)
             if picture is None:
                 raise SourceFailed("lost", f"simulated camera {scene.camera_id} is unplugged")
@@ -99,7 +98,9 @@ class SimulatedConnection:
 
     def _paced(self) -> Iterator[tuple[int, int]]:
         """Numbers of pictures since the epoch as each is due, with the first: all cameras of a rate draw at the same instants."""
-        rate, clock = self._scene.frames_per_s, self._scene.clock
+        rate, clock = self._scene.frames_per_s, self._agreed()
+        if clock is None:
+            return
         ahead_ns = self._now_ns() - time.monotonic_ns()  # the clock of the wall may be set; pictures keep coming evenly
         epoch_ns = clock.epoch_ns - ahead_ns
         first = index = -((epoch_ns - time.monotonic_ns()) * rate // NS_PER_S)
@@ -110,6 +111,15 @@ class SimulatedConnection:
             yield index, first
             index += 1
 
+    def _agreed(self) -> WorldClock | None:
+        """Wait until the epoch is agreed on; ``None``: asked to stop."""
+        from services.simulation.live import WorldClock
+
+        while (clock := WorldClock.of(self._stream, self._now_ns())) is None:
+            if self._stop.wait(_LOOK_EVERY_S):
+                return None
+        return clock
+
     def _at_once(self) -> Iterator[tuple[int, int]]:
         index = 0
         while not self._stop.is_set():
@@ -117,7 +127,7 @@ class SimulatedConnection:
             index += 1
 
     def _world_s(self, index: int) -> float:
-        return self._scene.clock.at_s + index * self._scene.clock.speed / self._scene.frames_per_s
+        return self._stream.at_s + index * self._stream.speed / self._scene.frames_per_s
 
     def _clock_error_ns(self, world_s: float) -> int:
         days = self._scene.studio.days
@@ -130,15 +140,15 @@ class SimulatedConnection:
             self._stop.wait(self._chance.uniform(0.0, self._stream.jitter_ms / 1000))
 
 
-def _opened(stream: SimulatedStream, now_ns: int) -> _Scene:
-    from services.simulation.live import Place, WorldClock, camera_named
+def _opened(stream: SimulatedStream) -> _Scene:
+    from services.simulation.live import Place, camera_named
     from services.simulation.studio import studio_of
 
     studio = studio_of(Place.of(stream))
     camera = camera_named(studio.building, stream.room)
     studio.prepare(camera.id)
     size = stream.size or (camera.width_px, camera.height_px)
-    return _Scene(studio, camera.id, size, stream.frames_per_s or camera.frames_per_s, WorldClock.of(stream, now_ns))
+    return _Scene(studio, camera.id, size, stream.frames_per_s or camera.frames_per_s)
 
 
 def _frame(picture: Any, size: tuple[int, int], index: int, rate: int) -> Any:

@@ -49,7 +49,10 @@ async def test_activation_is_in_the_audit_trail_before_anything_was_watched(
     tmp_path: Path, drawn_clip: tuple[Path, Any, float]
 ) -> None:
     section = {"camera_id": "room", "url": "sim:playroom"}
-    async with backbone_of(tmp_path, cameras=[section], analyze={"late_s": 1e9}) as house, analysis(house):
+    async with (
+        backbone_of(tmp_path, cameras=[section], analyze={"late_s": 1e9, "detector": "drawn-person"}) as house,
+        analysis(house),
+    ):
         await house.send(muxed(drawn_clip[0])[:8])
         await house.until(lambda: watched(house), "a frame that was looked at", seconds=40)
         known = load_registry()["drawn-person"]
@@ -89,7 +92,7 @@ async def test_a_trail_that_is_away_does_not_stop_the_watching_and_is_made_up_fo
         away: Any = Away()
         recorder = ActivationRecorder(away, asyncio.get_running_loop(), "analyze/one")
         shelf = ModelShelf(AnalyzeSettings(), tmp_path / "models", recorder)
-        assert (await asyncio.to_thread(shelf.model_for, CAMERA)).name == "drawn-person"
+        assert (await asyncio.to_thread(shelf.model_for, CAMERA)).name == "nursery-people"
         assert await entries(house) == []
         away.down = False
         await asyncio.to_thread(shelf.model_for, CAMERA)

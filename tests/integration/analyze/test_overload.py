@@ -113,7 +113,7 @@ async def test_four_times_the_capacity_is_watched_less_but_fresh_fair_bounded_an
     tmp_path: Path, reel: Reel
 ) -> None:
     cameras = [{"camera_id": f"cam-{n}", "url": "sim:playroom", "analysed_frames_per_s": RATE} for n in range(CAMERAS)]
-    sections = {"cameras": cameras, "analyze": {"threads": 1, "late_s": 8.0}}
+    sections = {"cameras": cameras, "analyze": {"threads": 1, "late_s": 8.0, "detector": "drawn-person"}}
     before = dict(staleness())
     async with backbone_of(tmp_path, **sections) as house, analysis(house):
         resident = psutil.Process().memory_info().rss
@@ -141,7 +141,10 @@ async def test_four_times_the_capacity_is_watched_less_but_fresh_fair_bounded_an
 @pytest.mark.usefixtures("slow")
 async def test_what_fits_is_watched_in_full(tmp_path: Path, reel: Reel) -> None:
     cameras = [{"camera_id": f"cam-{n}", "url": "sim:playroom", "analysed_frames_per_s": 2.0} for n in range(3)]
-    async with backbone_of(tmp_path, cameras=cameras, analyze={"threads": 1}) as house, analysis(house):
+    async with (
+        backbone_of(tmp_path, cameras=cameras, analyze={"threads": 1, "detector": "drawn-person"}) as house,
+        analysis(house),
+    ):
         sent = await play(house, reel, 3, 3.0)
         await house.until(lambda: told(house).frames >= sent, f"the fate of {sent} frames")
     sums = told(house)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import av
@@ -146,6 +147,21 @@ def test_an_agreed_epoch_makes_two_processes_show_one_world(
     monkeypatch.setenv(EPOCH_VARIABLE, f"{time.time() - 100:.3f}")
     packets(connection("yard?at=10:00"), 1)
     assert studio.asked["yard"][0] == pytest.approx(36_100.0, abs=3.0)
+
+
+def test_no_picture_comes_before_the_world_has_begun(
+    studio: FakeStudio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(EPOCH_VARIABLE, str(tmp_path / "epoch"))
+    begin = threading.Timer(0.4, lambda: (tmp_path / "epoch").write_text(f"{time.time():.3f}"))
+    begin.start()
+    packets(connection("yard?at=10:00"), 2)
+    begin.join()
+    assert 36_000.0 <= studio.asked["yard"][0] < 36_005.0
+    stop = threading.Event()
+    stop.set()
+    (tmp_path / "epoch").unlink()
+    assert packets(connection("yard", stop), 2) == []
 
 
 def test_waiting_for_paint_ends_when_nobody_wants_the_camera_any_more(studio: FakeStudio) -> None:

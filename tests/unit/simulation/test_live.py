@@ -27,6 +27,7 @@ def building() -> Building:
 
 def test_a_world_is_as_far_on_as_the_clock_is_since_its_epoch() -> None:
     clock = WorldClock.of(SimulatedStream("nap", at_s=36_000.0, epoch_s=EPOCH_S, speed=10.0), NOW_NS)
+    assert clock is not None
     assert clock.world_s(NOW_NS) == 36_900.0
     assert clock.instant_ns(36_900.0) == NOW_NS
 
@@ -36,6 +37,20 @@ def test_the_surroundings_agree_on_an_epoch_for_all_that_say_none(monkeypatch: p
     late, later = (WorldClock.of(SimulatedStream("nap"), NOW_NS + wait) for wait in (0, 10**9))
     assert late == later
     assert WorldClock.of(SimulatedStream("nap", epoch_s=EPOCH_S + 5), NOW_NS) != late
+
+
+def test_while_the_file_that_says_the_epoch_is_missing_nobody_sees_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(EPOCH_VARIABLE, str(tmp_path / "epoch"))
+    assert WorldClock.of(SimulatedStream("nap"), NOW_NS) is None
+    (tmp_path / "epoch").write_text(f"{EPOCH_S}\n")
+    assert WorldClock.of(SimulatedStream("nap"), NOW_NS) == WorldClock(
+        int(EPOCH_S) * 10**9, SimulatedStream("nap").at_s, 1.0
+    )
+    (tmp_path / "epoch").write_text("noon")
+    with pytest.raises(Rejected, match="noon"):
+        WorldClock.of(SimulatedStream("nap"), NOW_NS)
 
 
 def test_without_any_word_the_first_look_of_the_process_is_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
