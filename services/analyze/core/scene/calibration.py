@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -47,7 +47,11 @@ POINTING = 0.006
 _OPEN_SHARE = 0.12
 #: Root mean square of residuals, in standard deviations, beyond which the marks contradict each other.
 _CONTRADICTION = 3.0
-_STARTS = [(math.radians(tilt), math.log(focal)) for tilt in (12, 30, 50) for focal in (0.55, 0.9, 1.5)]
+#: Where the search begins: ln(height), tilt, ln(focal).
+_STARTS = np.array([
+    (math.log(height_m), math.radians(tilt_deg), math.log(focal))
+    for height_m in (2.0, 2.7, 3.6) for tilt_deg in (3, 12, 21, 30, 40, 52) for focal in (0.5, 0.7, 0.95, 1.3)
+])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,36 +91,58 @@ def calibrate(told: CameraCalibration, aspect: float, pointing: float = POINTING
 
 def fit_marks(marks: Sequence[HeightMark], aspect: float, pointing: float = POINTING) -> Calibration:
     """Least squares over the marks and the prior."""
-    feet, heads = (np.array([_from_middle(getattr(mark, end), aspect) for mark in marks]) for end in ("foot", "head"))
-    heights = np.array([mark.height_m for mark in marks])
-    begin = np.zeros(PARAMETERS + 2 * len(marks))
-
-    def residuals(unknown: Floats) -> Floats:
-        camera, moved = unknown[:PARAMETERS], unknown[PARAMETERS:].reshape(-1, 2)
-        lens = lens_of(camera)
-        right, ahead = floor_point(lens, feet[:, 0] + moved[:, 0], feet[:, 1] + moved[:, 1])
-        x, y = project(lens, right, ahead, heights)
-        off = np.nan_to_num(np.stack([x, y], axis=1) - heads, nan=10.0)
-        return np.concatenate([off.ravel() / pointing, moved.ravel() / pointing, (camera - PRIOR) / PRIOR_SPREAD])
-
-    best = None
-    for tilt, focal in _STARTS:
-        begin[:PARAMETERS] = PRIOR
-        begin[1], begin[3] = tilt, focal
-        found = least_squares(residuals, begin, method="lm", max_nfev=4000)
-        if best is None or found.cost < best.cost:
-            best = found
-    assert best is not None
-    camera, curvature = best.x[:PARAMETERS], best.jac.T @ best.jac
-    data = best.fun[: 4 * len(marks)]
-    surplus = 2 * len(marks)
-    excess = float(data @ data) / surplus
+    fit = _Fit(marks, aspect, pointing)
+    found = min((fit.descend(start) for start in fit.starts()), key=lambda one: float(one.cost))
+    camera, curvature = found.x[:PARAMETERS], found.jac.T @ found.jac
+    off = found.fun[: 4 * len(marks)]
+    excess = float(off @ off) / (2 * len(marks))
     if excess > _CONTRADICTION**2:
-        raise Rejected(_contradiction(camera, feet, heads, heights, pointing))
+        raise Rejected(_contradiction(camera, fit.feet, fit.heads, fit.heights, pointing))
     covariance = np.linalg.inv(curvature)[:PARAMETERS, :PARAMETERS] * max(1.0, excess)
     calibration = Calibration("marks", camera, covariance, f"{len(marks)} marked heights, flat floor", len(marks))
-    _check_open(calibration, feet, heads)
+    _check_open(calibration, fit.feet, fit.heads)
     return calibration
+
+
+class _Fit:
+    """Unknowns: the camera's parameters, then by how much each foot was pointed at beside the mark. For several at once."""
+
+    def __init__(self, marks: Sequence[HeightMark], aspect: float, pointing: float) -> None:
+        self.feet, self.heads = (
+            np.array([_from_middle(getattr(mark, end), aspect) for mark in marks]) for end in ("foot", "head")
+        )
+        self.heights = np.array([mark.height_m for mark in marks])
+        self._pointing = pointing
+
+    def starts(self) -> list[Floats]:
+        """The best of a coarse grid, and the best of it with quite another tilt."""
+        grid = np.zeros((len(_STARTS), PARAMETERS + 2 * len(self.heights)))
+        grid[:, :PARAMETERS] = PRIOR
+        grid[:, [0, 1, 3]] = _STARTS
+        costs = (self.residuals(grid) ** 2).sum(axis=1)
+        best = grid[costs.argmin()]
+        other = np.abs(grid[:, 1] - best[1]) > math.radians(12)
+        return [best, grid[other][costs[other].argmin()]]
+
+    def descend(self, begin: Floats) -> Any:
+        return least_squares(
+            lambda one: self.residuals(one[None])[0], begin, jac=self._slopes, method="lm", max_nfev=100
+        )
+
+    def residuals(self, unknown: Floats) -> Floats:
+        """(k, unknowns) → (k, residuals in standard deviations): heads, feet, prior."""
+        camera, moved = unknown[:, :PARAMETERS], unknown[:, PARAMETERS:].reshape(len(unknown), -1, 2)
+        lens, feet = lens_of(camera[:, None, :]), self.feet + moved
+        x, y = project(lens, *floor_point(lens, feet[..., 0], feet[..., 1]), self.heights)
+        off = np.nan_to_num(np.stack([x, y], axis=-1) - self.heads, nan=10.0)
+        flat = off.reshape(len(unknown), -1) / self._pointing, unknown[:, PARAMETERS:] / self._pointing
+        return np.concatenate([*flat, (camera - PRIOR) / PRIOR_SPREAD], axis=1)
+
+    def _slopes(self, unknown: Floats) -> Floats:
+        step = 1e-6
+        aside = unknown + step * np.concatenate([np.eye(len(unknown)), -np.eye(len(unknown))])
+        found = self.residuals(aside)
+        return np.asarray((found[: len(unknown)] - found[len(unknown) :]).T / (2 * step))
 
 
 def _mounted(told: CameraMounting, aspect: float) -> Calibration:

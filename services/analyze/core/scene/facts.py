@@ -103,13 +103,18 @@ class CalibrationFacts:
 
 @dataclass(frozen=True, slots=True)
 class SceneFacts:
-    """One analysed frame. ``objects`` by track number; ``crossings`` happened since the frame before."""
+    """One analysed frame. ``objects`` by track number; ``crossings`` happened since the frame before.
+
+    ``view``: the camera's health in a word (``clear``, ``unjudged``, or what is wrong); metres of a camera that was moved are not
+    metres of the room.
+    """
 
     frame_ns: int
     picture: PictureSize
     calibration: CalibrationFacts
     objects: tuple[ObjectFacts, ...]
     crossings: tuple[ZoneCrossing, ...]
+    view: str = "unjudged"
 
     def count(self, age: Age) -> int:
         """Confirmed objects of an age."""

@@ -23,7 +23,9 @@ Floats = NDArray[np.float64]
 PARAMETERS = 5
 #: A point this little below the horizon (radians) is as good as infinitely far; nearer to the lens nothing is seen.
 _LEAST_DEPRESSION, _LEAST_DEPTH_M = 0.02, 0.05
-_UNDISTORT_ROUNDS, _LEAN_ROUNDS = 3, 2
+_UNDISTORT_ROUNDS, _LEAN_ROUNDS = 3, 3
+#: Towards -4/27 the rays of a barrel turn back: what is seen there has no place.
+_MOST_BEND = -0.13
 #: Numeric derivatives: by each parameter, then by the box's middle, top and bottom.
 _STEP, _SIDES = 1e-4, 3
 _ASIDE = np.zeros((1 + PARAMETERS + _SIDES, _SIDES, 1))
@@ -156,9 +158,10 @@ def _ideal(lens: Lens, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Undo roll, focal length and distortion: slopes right and down of the ray, against the camera's axis."""
     a = (x * lens.cos_roll + y * lens.sin_roll) / lens.focal
     b = (y * lens.cos_roll - x * lens.sin_roll) / lens.focal
-    bent = a * a + b * b
-    straight = 1 + lens.k1 * bent
-    for _ in range(_UNDISTORT_ROUNDS):
-        straight = 1 + lens.k1 * bent / np.maximum(straight, 0.3) ** 2
-    straight = np.maximum(straight, 0.3)
-    return a / straight, b / straight
+    bend = lens.k1 * (a * a + b * b)
+    bend = np.where(bend > _MOST_BEND, bend, np.nan)
+    straight = 1 - bend
+    for _ in range(_UNDISTORT_ROUNDS):  # Newton's, on s + bend * s**3 = 1
+        square = straight * straight
+        straight = straight - (straight + bend * straight * square - 1) / (1 + 3 * bend * square)
+    return a * straight, b * straight

@@ -78,6 +78,13 @@ def learn(observations: tuple[Observation, ...]) -> Calibration | Unknown:
     tracks = sorted({one.track_id for one in observations})
     if len(tracks) < _LEAST_TRACKS:
         return Unknown(f"{len(tracks)} of {_LEAST_TRACKS} people have walked by so far")
+    try:
+        return _fitted(observations, tracks)
+    except ValueError:  # of the linear algebra
+        return Unknown("the fit found no solution")
+
+
+def _fitted(observations: tuple[Observation, ...], tracks: list[int]) -> Calibration | Unknown:
     fit = _Fit(observations, tracks)
     minima = sorted((fit.descend(start) for start in fit.starts()), key=lambda found: found[0])
     cost, best = minima[0]
@@ -109,10 +116,11 @@ class _Fit:
         self._middle, self._top, self._bottom = (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 1], boxes[:, 3]
         row = {track: index for index, track in enumerate(tracks)}
         belongs = np.array([row[one.track_id] for one in observations])
-        member = (belongs[None, :] == np.arange(len(tracks))[:, None]).astype(float)
-        self._count = member.sum(axis=1)
-        self._mean = (member / self._count[:, None]).T  # (n, tracks)
-        self._belongs = belongs
+        order = np.argsort(belongs, kind="stable")
+        self._middle, self._top, self._bottom = self._middle[order], self._top[order], self._bottom[order]
+        self._belongs = belongs[order]
+        self._begins = np.flatnonzero(np.diff(self._belongs, prepend=-1))
+        self._count = np.bincount(self._belongs).astype(np.float64)
         self._spread = np.hypot(_GAIT_SPREAD, 0.004 / np.maximum(self._bottom - self._top, 1e-3))
         votes = np.zeros(len(tracks))
         for one in observations:
@@ -125,8 +133,7 @@ class _Fit:
     def costs(self, cameras: Floats) -> Floats:
         """(k, 5) → (k,)."""
         tall = stand(lens_of(cameras[:, None, :]), self._middle, self._top, self._bottom).height_m
-        heights = np.log(np.clip(np.nan_to_num(tall, nan=0.02), 0.02, 50.0))
-        mean = heights @ self._mean
+        heights, mean = self._heights(tall)
         within = (heights - mean[:, self._belongs]) / self._spread
         cost = _EFFECTIVE * 2.5 * np.log1p(within**2 / 4).sum(axis=1)
         likely = np.full(mean.shape, _NEITHER_DENSITY)
@@ -145,7 +152,7 @@ class _Fit:
         if self._told_adults >= _LEAST_TOLD:
             return None
         tall = stand(lens_of(camera), self._middle, self._top, self._bottom).height_m
-        heights = np.exp(np.log(np.clip(np.nan_to_num(tall, nan=0.02), 0.02, 50.0)) @ self._mean)
+        heights = np.exp(self._heights(tall)[1])
         low, high = _BETWEEN_M
         adults, children = int((heights > high).sum()), int((heights < low).sum())
         both = min(adults, children) >= _LEAST_OF_EACH
@@ -154,6 +161,11 @@ class _Fit:
         if hangs_m <= (_HIGHEST_BOTH_M if both else _HIGHEST_M):
             return None
         return f"it would hang at {hangs_m:.1f} m; those who walk by may all be children: mark heights in its picture"
+
+    def _heights(self, tall_m: Floats) -> tuple[Floats, Floats]:
+        """Logarithms of heights (…, n) and their means by track (…, tracks)."""
+        heights = np.log(np.clip(np.nan_to_num(tall_m, nan=0.02), 0.02, 50.0))
+        return heights, np.add.reduceat(heights, self._begins, axis=-1) / self._count
 
     def starts(self) -> list[Floats]:
         """The best of a coarse grid, and the best whose camera hangs at quite another height, up and down."""

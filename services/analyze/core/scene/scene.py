@@ -55,6 +55,7 @@ _POSTURE_NS = NS_PER_S // 3
 #: How often to try to learn the camera, in capture time; and how far somebody must have walked to teach (box heights).
 _LEARN_NS, _RELEARN_NS = 20 * NS_PER_S, 600 * NS_PER_S
 _TEACHING_WAY, _ALONE_IOU = 0.5, 0.05
+_SEES = ("clear", "unjudged")
 _TEACHING_ASPECT = (1.9, 4.2)
 
 
@@ -86,6 +87,11 @@ class SceneState:
     try_ns: int | None = None
 
 
+def forget_beings(state: SceneState) -> SceneState:
+    """Tracks begin anew; what was learned of the camera stays."""
+    return replace(state, beings={}, try_ns=None)
+
+
 class Scene:
     """The unchanging part: zones and what is told of the camera. A calibration that is refused is told in the facts."""
 
@@ -98,16 +104,13 @@ class Scene:
         self._refused = ""
 
     def step(
-        self,
-        state: SceneState,
-        tracks: Sequence[Track],
-        frame_ns: int,
-        picture: PictureSize,
-        poses: Poses | None = None,
-    ) -> tuple[SceneState, SceneFacts]:
+        self, state: SceneState, tracks: Sequence[Track], frame_ns: int, picture: PictureSize,
+        view: str = "unjudged", poses: Poses | None = None,
+    ) -> tuple[SceneState, SceneFacts]:  # fmt: skip
         """Judge the tracks seen in a frame. Frames come in order of time; a step back begins anew.
 
-        ``poses``: track number → COCO points (17, 3) in pixels, for those that a pose model looked at.
+        ``view`` is the camera's health; nothing is learned through a lens that is covered or looks elsewhere. ``poses``: track
+        number → COCO points (17, 3) in pixels, for those that a pose model looked at.
         """
         if any(being.seen_ns > frame_ns for being in state.beings.values()):
             state = replace(state, beings={}, try_ns=None)
@@ -125,8 +128,11 @@ class Scene:
             crossings += crossed
         for gone in [number for number, being in beings.items() if frame_ns - being.seen_ns > _GONE_NS]:
             crossings += self._vanished(gone, beings.pop(gone))
-        state = self._learn(replace(state, beings=beings), tracks, boxes, frame_ns, picture)
-        facts = SceneFacts(frame_ns, picture, self._told_of(calibration, state), tuple(objects), tuple(crossings))
+        state = replace(state, beings=beings)
+        if view in _SEES:
+            state = self._learn(state, tracks, boxes, frame_ns, picture)
+        told = self._told_of(calibration, state)
+        facts = SceneFacts(frame_ns, picture, told, tuple(objects), tuple(crossings), view)
         return state, facts
 
     # -- one object ---------------------------------------------------------------------------------------------------
@@ -202,7 +208,7 @@ class Scene:
             self._aspect, self._known, self._refused = aspect, None, ""
             try:
                 self._known = calibrate(self._told, aspect)
-            except Rejected as error:
+            except (Rejected, ValueError) as error:  # ValueError: no solution in numbers
                 self._refused = str(error)
         return self._known or state.learned
 

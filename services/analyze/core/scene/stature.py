@@ -25,17 +25,21 @@ _UPPER = 0.8
 _GAIT_SHARE, _LOOK_NS = 0.025, NS_PER_S // 2
 _MOST_LOOKS = 40
 _WALKED_LOOKS, _STOOD_LOOKS = 3, 20
+#: Lower than this share of the stature is not upright; walking so for this many looks is somebody else.
+_SHORT_SHARE, _ANOTHER_LOOKS = 0.85, 8
 #: Taken for upright by the proportions of the box; a person from the side with a bag is 2 times as high as wide.
 LEAST_UPRIGHT_ASPECT = 1.9
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a track has shown: upright heights (metres, own sigma), how many of them walking, and the verdict."""
+    """What a track has shown: upright heights (metres, own sigma), how many of them walking, and the verdict. ``short``: heights
+    too low for what was seen before, walking; a few are somebody bent, many are somebody else under this track's number."""
 
     looks: tuple[tuple[float, float], ...] = ()
     looked_ns: int = -_LOOK_NS
     walked: int = 0
+    short: tuple[tuple[float, float], ...] = ()
     shared_share: float = 0.0
     age: Age = "unsure"
 
@@ -44,6 +48,10 @@ def look(growth: Growth, at_ns: int, height: Metres, shared_m: float, *, walking
     """Somebody upright and whole was measured: ``height`` with the box's own sigma, ``shared_m`` the calibration's."""
     if at_ns - growth.looked_ns < _LOOK_NS:
         return growth
+    known = stature_of(growth)
+    if known is not None and height.value < _SHORT_SHARE * known.value:
+        return _shorter(replace(growth, looked_ns=at_ns), (height.value, height.sigma), walking=walking)
+    growth = replace(growth, short=())
     looks = (*growth.looks, (height.value, height.sigma))
     if len(looks) > _MOST_LOOKS:  # the lowest says least about how tall somebody is
         lowest = min(range(len(looks)), key=lambda index: looks[index][0])
@@ -52,6 +60,16 @@ def look(growth: Growth, at_ns: int, height: Metres, shared_m: float, *, walking
     before = len(growth.looks)
     mean_shared = (growth.shared_share * before + shared) / (before + 1)
     return replace(growth, looks=looks, looked_ns=at_ns, walked=growth.walked + walking, shared_share=mean_shared)
+
+
+def _shorter(growth: Growth, seen: tuple[float, float], *, walking: bool) -> Growth:
+    """Bent or sitting, unless it goes on while walking about: then the tracker took one for another."""
+    if not walking:
+        return growth
+    short = (*growth.short, seen)
+    if len(short) < _ANOTHER_LOOKS:
+        return replace(growth, short=short)
+    return replace(growth, looks=short, walked=len(short), short=())
 
 
 def stature_of(growth: Growth) -> Metres | None:
