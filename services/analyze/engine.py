@@ -1,7 +1,7 @@
-"""One camera's pipeline: decode → detect → track → judge. Synchronous; it runs in a worker thread, one call at a time.
+"""One camera's pipeline: decode → detect → track → scene → judge. Synchronous; in a worker thread, one call at a time.
 
-Seams: a ``Detector`` finds people in a frame, ``Tracker.update`` joins them over time, ``person_in_zone.step`` judges. Each
-can be exchanged without the others knowing.
+Seams: a ``Detector`` finds people in a frame, ``Tracker.update`` joins them over time, ``Scene.step`` says where they are, how
+tall and how fast, ``person_in_zone.step`` judges. Each can be exchanged without the others knowing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from services.analyze.core.rules import person_in_zone
 from services.analyze.core.rules.commands import Close, Command, Open, Update, WakeAt
 from services.analyze.core.rules.person_in_zone import FrameJudged, PersonSeen, Presence, PresenceRule
 from services.analyze.core.sampling import Pace, Sampler
-from services.analyze.core.tracker import Tracker, TrackerSettings
+from services.analyze.core.scene.facts import SceneFacts
+from services.analyze.core.scene.scene import Scene, SceneState, forget_beings
+from services.analyze.core.tracker import Track, Tracker, TrackerSettings
 from services.analyze.core.watched import Fates
 from services.analyze.core.zones import PictureSize
 from services.analyze.decoding import ChunkDecoder, Picture, frames_in
@@ -77,8 +79,9 @@ class CameraEngine:
 
     Without a detector (``use`` was never called) frames are decoded and not analysed. ``fates`` counts what became of every
     frame, ``cause`` says why the newest chunk was not watched (``None``: it was), ``looked_ns`` is the time spent on frames
-    after they were decoded, ``sight`` the camera's health. With a ``gate``, frames in which nothing moved are not run
-    through the detector: they count as watched, with nobody in them (the gate is open while anybody is).
+    after they were decoded, ``sight`` the camera's health, ``facts`` what is known of who is in the newest frame. With a
+    ``gate``, frames in which nothing moved are not run through the detector: they count as watched, with nobody in them (the
+    gate is open while anybody is).
     """
 
     camera: CameraConfig
@@ -91,6 +94,9 @@ class CameraEngine:
     cause: SkipCause | None = None
     looked_ns: int = 0
     sight: CameraSight = field(default_factory=CameraSight)
+    facts: SceneFacts | None = None
+    _scene: Scene = field(init=False)
+    _scene_state: SceneState = field(default_factory=SceneState)
     _tracker: Tracker = field(init=False)
     _sampler: Sampler = field(init=False)
     _pace: Pace = field(init=False)
@@ -106,11 +112,13 @@ class CameraEngine:
         self._pace = Pace.full(self.camera.analysed_frames_per_s)
         self._pacer = Sampler(self._pace.frames_per_s)
         self._tracker = self._new_tracker()
+        self._scene = Scene(self.camera)
         self._rules = self._armed_rules()
 
     def reconfigure(self, camera: CameraConfig) -> list[Judgement]:
         """Take a new configuration; presences of zones that are gone or redrawn end here."""
         self.camera = camera
+        self._scene = Scene(camera)
         self._sampler = Sampler(camera.analysed_frames_per_s)
         self._pace = Pace.full(camera.analysed_frames_per_s)
         rules = self._armed_rules()
@@ -234,15 +242,16 @@ class CameraEngine:
     def _look(self, picture: Picture, detector: Detector) -> Iterator[Judgement]:
         size = PictureSize(picture.frame.width, picture.frame.height)
         if size != self._picture:
-            self._picture = size
+            self._picture, self._scene_state = size, SceneState()
             self._forget_scene()
         if self._is_still(picture, detector):
             self.fates.gated += 1
-            persons: tuple[PersonSeen, ...] = ()
+            tracks: list[Track] = []
         else:
             self.fates.analysed += 1
             tracks = self._tracker.update(picture.frame_ns, detector.detect(picture.frame))
-            persons = tuple(PersonSeen(t.track_id, t.box, t.score, t.confirmed) for t in tracks)
+        persons = tuple(PersonSeen(t.track_id, t.box, t.score, t.confirmed) for t in tracks)
+        self._scene_state, self.facts = self._scene.step(self._scene_state, tracks, picture.frame_ns, size, self.view)
         if self.gate is not None and (persons or self.has_open_presence):
             self.gate.hold(picture.frame_ns)
         self._last_frame = FrameFacts(picture.run_id, picture.seq, size, self.model.name, self.model.sha256)
@@ -259,6 +268,7 @@ class CameraEngine:
     def _forget_scene(self) -> None:
         """What comes next does not continue what was: tracks begin anew, and the next frame is looked at."""
         self._tracker.forget()
+        self._scene_state = forget_beings(self._scene_state)
         if self.gate is not None:
             self.gate.forget()
 

@@ -10,12 +10,13 @@ import pytest
 from services.analyze.core.motion import MotionGate
 from services.analyze.core.rules.commands import Close, Open
 from services.analyze.detector import Model
-from services.contracts.entity import Zone
+from services.contracts.entity import CameraCalibration, HeightMark, Zone
 from services.contracts.media_record import Chunk
 from services.contracts.schedule import ArmedSchedule
 from services.simulation.drawn_room import DrawnRoom
 from tests.integration.analyze.conftest import EngineMaker, intervals
 from tests.integration.analyze.streams import chunks, muxed, run_start, watch
+from tests.unit.analyze.test_ground import ROOM_MARKS
 
 #: ``INDEX.md``: persons in room_people, read as 12 fps, edges good to about 0.5 s.
 PEOPLE_S = [(1.5, 6.1), (14.8, 20.2), (28.4, 33.2), (43.6, 46.3)]
@@ -141,3 +142,24 @@ def test_who_joins_late_and_who_was_there_from_the_start_agree_on_what_is_left(
     assert not chunks(tail)[0].facts.sync, "joining amid a GOP is what is tested"
     late = [j.command.onset_ns for j in watch(engine_of(drawn_person, armed), tail) if isinstance(j.command, Open)]
     assert late == [whole[-1]]
+
+
+def test_people_of_a_marked_room_have_their_size_and_are_adults(
+    clip: Callable[[str], Path], yolox_nano: Model, engine_of: EngineMaker
+) -> None:
+    marks = [HeightMark(foot=foot, head=head, height_m=tall_m) for foot, head, tall_m in ROOM_MARKS]
+    engine = engine_of(yolox_nano)
+    engine.reconfigure(engine.camera.model_copy(update={"calibration": CameraCalibration(marks=marks)}))
+    statures: dict[int, float] = {}
+    ages: dict[int, str] = {}
+    records = muxed(clip("clips/room_people_12fps.mp4"))
+    engine.start(run_start(records))
+    for chunk in chunks(records):
+        engine.chunk(chunk)
+        assert engine.facts is not None and engine.facts.calibration.origin == "marks"
+        for one in engine.facts.objects:
+            if one.stature is not None and one.age_s > 2.0:
+                statures[one.track_id], ages[one.track_id] = one.stature.value, one.age
+    assert len(statures) >= 6
+    assert all(1.5 <= value <= 1.95 for value in statures.values()), statures
+    assert set(ages.values()) == {"adult"}
