@@ -41,7 +41,9 @@ WORDS: dict[str, Word] = {
     "incidents": Word("services.retention.commands", "list incidents or follow them", "retention"),
     "models": Word("services.analyze.commands", "list, install or verify detector models", "analyze"),
     "check": Word("services.retention.commands", "verify the invariants I1-I9 against what is stored", "retention"),
-    "simulate": Word("services.box.simulate", "render a simulated nursery or a drawn room, or print its ground truth", "box"),
+    "simulate": Word(
+        "services.box.simulate", "render a simulated nursery or a drawn room, or print its ground truth", "box"
+    ),
     "evidence": Word("services.box.evidence", "verify evidence offline", "box"),
 }
 
