@@ -32,7 +32,8 @@ class RunMemory:
         self._boot = boot
         self._open_runs: dict[str, str] = {}
         self._ended: dict[str, GapCause] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is known; never held while the disk works
+        self._writing = threading.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def since(self, camera_id: str) -> GapCause | None:
@@ -44,9 +45,10 @@ class RunMemory:
 
     def opened(self, camera_id: str, run_id: str) -> None:
         """Durable on return; ``Transient`` or ``Rejected`` when the disk cannot take it."""
-        with self._lock:
-            self._open_runs[camera_id] = run_id
-            self._ended.pop(camera_id, None)
+        with self._writing:
+            with self._lock:
+                self._open_runs[camera_id] = run_id
+                self._ended.pop(camera_id, None)
             self._write(camera_id, Remembered(run_id, open=True, boot_id=self._boot))
 
     def ended(self, camera_id: str, run_id: str, cause: GapCause) -> None:
@@ -57,8 +59,10 @@ class RunMemory:
 
     def closed(self, camera_id: str, run_id: str, cause: GapCause) -> None:
         """As ``opened``. Does nothing when a later run was opened meanwhile."""
-        with self._lock:
-            if self._open_runs.get(camera_id) == run_id:
+        with self._writing:
+            with self._lock:
+                is_newest = self._open_runs.get(camera_id) == run_id
+            if is_newest:
                 self._write(camera_id, Remembered(run_id, open=False, boot_id=self._boot, cause=cause))
 
     def _read(self, camera_id: str) -> Remembered | None:

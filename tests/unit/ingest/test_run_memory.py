@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+import pytest
+
+from services.ingest import run_memory
 from services.ingest.run_memory import RunMemory
 
 
@@ -42,3 +46,29 @@ def test_a_damaged_file_counts_as_a_death(tmp_path: Path) -> None:
     memory = RunMemory(tmp_path, "boot")
     (tmp_path / "cam.json").write_bytes(b"\0" * 20)
     assert memory.since("cam") == "agent"
+
+
+def test_the_end_of_a_run_is_taken_note_of_while_the_disk_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop calls it; a flush can take seconds."""
+    memory = RunMemory(tmp_path, "boot")
+    memory.opened("a", "run-1")
+    writing, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(path: Path, content: bytes, *, mode: int) -> None:
+        writing.set()
+        assert may_go_on.wait(20)
+
+    monkeypatch.setattr(run_memory, "replace_file", slowly)
+    opening = threading.Thread(target=memory.opened, args=("b", "run-2"))
+    opening.start()
+    assert writing.wait(20)
+    ending = threading.Thread(target=memory.ended, args=("a", "run-1", "camera"), daemon=True)
+    ending.start()
+    ending.join(20)
+    done = not ending.is_alive()
+    may_go_on.set()
+    opening.join(20)
+    assert done
+    assert memory.since("a") == "camera"
