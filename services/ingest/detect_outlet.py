@@ -17,7 +17,7 @@ from services.backbone.ports import Clock, Log, Outgoing
 from services.contracts.errors import KanhuError
 from services.contracts.media_record import Chunk, Headers, MediaRecord, RunEnd, RunStart
 from services.contracts.topics import VIDEO_DETECT
-from services.ingest.outbox import GATHER_S
+from services.ingest.gathering import GATHER_S, Gathering
 
 logger = structlog.get_logger(__name__)
 
@@ -43,11 +43,18 @@ class DetectOutlet:
         self._runs: dict[str, _Run] = {}
         self._waiting: deque[Outgoing] = deque()
         self._waiting_bytes = 0
+        self._gathering = Gathering(clock)
         self._wake = asyncio.Event()
         self.dropped = 0
 
-    def offer(self, camera_id: str, record: MediaRecord, headers: Headers, value: bytes) -> None:
-        """Take a record of a run as encoded; what there is no room for is dropped with the rest of its GOP."""
+    def offer(
+        self, camera_id: str, record: MediaRecord, headers: Headers, value: bytes, *, wait_s: float = GATHER_S
+    ) -> None:
+        """Take a record of a run as encoded; what there is no room for is dropped with the rest of its GOP.
+
+        ``wait_s`` as the outbox has it, so that both are written at once.
+        """
+        self._gathering.add(wait_s)
         outgoing = Outgoing(VIDEO_DETECT.name, camera_id, value, headers)
         if isinstance(record, RunStart):
             self._runs[camera_id] = _Run(outgoing, self._clock.monotonic_ns())
@@ -63,9 +70,11 @@ class DetectOutlet:
             if not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
-                await asyncio.sleep(GATHER_S)  # as the outbox, so that both are written at once
+            await self._gathering.due()
             batch = [self._waiting.popleft() for _ in range(min(_BATCH_RECORDS, len(self._waiting)))]
             self._waiting_bytes -= sum(len(one.value or b"") for one in batch)
+            if self._waiting:
+                self._gathering.hurry()
             try:
                 await self._log.append(batch)
             except KanhuError as error:

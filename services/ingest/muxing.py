@@ -14,7 +14,7 @@ from services.contracts.ids import StreamName, new_run_id
 from services.contracts.media_record import ClockSample, GapCause, MediaRecord
 from services.ingest.sources.connection import SourceFailed, SourcePacket, StreamFormat
 from services.media.access_unit import make_access_unit
-from services.media.muxer import RunMuxer, StreamFacts
+from services.media.muxer import MAX_CHUNK_MS, RunMuxer, StreamFacts
 from services.media.nal import split
 from services.media.parameter_sets import read_extradata
 
@@ -25,7 +25,7 @@ _MAX_BAD_IN_A_ROW = 250  # ten seconds of pictures that cannot be taken apart: t
 
 @dataclass(frozen=True, slots=True)
 class MuxingTerms:
-    """Whose stream it is and how it is cut and signed."""
+    """Whose stream it is and how it is cut and signed: ``chunk_ms`` of the agent's clock make a chunk."""
 
     camera_id: str
     stream: StreamName
@@ -55,8 +55,14 @@ class StreamMuxer:
             StreamFacts(
                 terms.camera_id, terms.stream, terms.agent_id, terms.signer.key_id, form.codec, form.ticks_per_s
             ),
-            new_run_id=new_run_id, sign=sign, chunk_ms=terms.chunk_ms, parameter_sets=parameter_sets, since=since,
+            new_run_id=new_run_id, sign=sign, period_ms=terms.chunk_ms, parameter_sets=parameter_sets, since=since,
+            chunk_ms=min(MAX_CHUNK_MS, terms.chunk_ms * 5 // 4),  # what jitter brings into a period, and no pile of late ones
         )  # fmt: skip
+
+    @property
+    def oldest_ns(self) -> int | None:
+        """When the first picture of the open run's newest chunk came."""
+        return self._muxer.oldest_ns
 
     def push(self, packet: SourcePacket, clock: ClockSample) -> list[MediaRecord]:
         """Take a packet; one that cannot be taken apart is counted and left out, as it is no picture to anyone."""

@@ -24,6 +24,7 @@ from services.backbone import metrics
 from services.backbone.ports import Clock, Log, Outgoing
 from services.contracts.errors import KanhuError, Transient
 from services.ingest.core.spool_room import SpoolRoom
+from services.ingest.gathering import GATHER_S, Gathering
 from services.ingest.spool import Spool, footprint_bytes
 
 logger = structlog.get_logger(__name__)
@@ -34,15 +35,13 @@ _LEAST_WAIT_S = 0.02
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _DISK_RETRY_S = 0.25
-#: Records of many cameras are written together: a flush of the disk costs more than what it flushes.
-GATHER_S = 0.04
 
 
 @dataclass(slots=True)
 class _Entry:
     record: Outgoing
     size_bytes: int
-    arrived_ns: int
+    due_ns: int
     on_durable: Callable[[], None] | None
 
 
@@ -67,6 +66,7 @@ class Outbox:
         self._room = SpoolRoom(spool_limit_bytes)
         self._pending: deque[_Entry] = deque()
         self._held_bytes = 0
+        self._gathering = Gathering(clock)
         self._wake = asyncio.Event()
         self._given_up: asyncio.Task[object] | None = None
         self._spooled = asyncio.Event()
@@ -85,16 +85,21 @@ class Outbox:
     def spool_bytes(self) -> int:
         return self._spool.used_bytes
 
-    def offer(self, record: Outgoing, on_durable: Callable[[], None] | None = None) -> None:
+    def offer(
+        self, record: Outgoing, on_durable: Callable[[], None] | None = None, *, wait_s: float = GATHER_S
+    ) -> None:
         """Take a record; never blocks and never refuses (readers and servers look at ``room_open`` before).
 
-        ``on_durable`` is called in the event loop when the record is in the log or in the spool.
+        ``on_durable`` is called in the event loop when the record is in the log or in the spool. ``wait_s``: for how long
+        others are waited for before it is written.
         """
-        entry = _Entry(record, footprint_bytes(record), self._clock.monotonic_ns(), on_durable)
+        entry = _Entry(record, footprint_bytes(record), self._gathering.add(wait_s), on_durable)
         self._pending.append(entry)
         self._held_bytes += entry.size_bytes
         self._look_at_room()
         self._wake.set()
+        if self._closing or len(self._pending) >= _BATCH_RECORDS or self._held_bytes >= _BATCH_BYTES:
+            self._gathering.hurry()
 
     async def deliver(self, record: Outgoing) -> None:
         """Take a record and return when it is durable; ``Transient`` when there is no room for it now."""
@@ -109,8 +114,7 @@ class Outbox:
         drainer = asyncio.create_task(self._drain_for_ever(), name="spool drainer")
         try:
             while await self._next_wanted():
-                if not self._closing:
-                    await asyncio.sleep(GATHER_S)
+                await self._gathering.due()
                 if self._may_go_direct():
                     await self._append_to_log()
                 else:
@@ -124,6 +128,7 @@ class Outbox:
     async def close(self, timeout_s: float) -> None:
         """Let ``run`` make durable what it has and end; after ``timeout_s`` what is left is given up and counted."""
         self._closing = True
+        self._gathering.hurry()
         self._wake.set()
         try:
             await asyncio.wait_for(self._closed.wait(), timeout_s)
@@ -147,6 +152,8 @@ class Outbox:
         while self._pending and len(batch) < _BATCH_RECORDS and (not batch or size < _BATCH_BYTES):
             batch.append(self._pending.popleft())
             size += batch[-1].size_bytes
+        if self._pending:
+            self._gathering.hurry()
         return batch
 
     def _settle(self, batch: list[_Entry]) -> None:
@@ -178,8 +185,8 @@ class Outbox:
     async def _append_to_log(self) -> None:
         batch = self._take_batch()
         appending: asyncio.Task[object] = asyncio.ensure_future(self._log.append([entry.record for entry in batch]))
-        age_s = (self._clock.monotonic_ns() - batch[0].arrived_ns) / 1e9
-        await asyncio.wait({appending}, timeout=max(_LEAST_WAIT_S, self._deadline_s - age_s))
+        late_s = GATHER_S + (self._clock.monotonic_ns() - min(entry.due_ns for entry in batch)) / 1e9
+        await asyncio.wait({appending}, timeout=max(_LEAST_WAIT_S, self._deadline_s - late_s))
         if not appending.done():
             self._given_up = appending
             self._spooled.set()
@@ -206,6 +213,7 @@ class Outbox:
             await self._spool.append([entry.record for entry in batch])
         except KanhuError as error:
             self._pending.extendleft(reversed(batch))
+            self._gathering.hurry()
             if self._disk_ok:
                 logger.error("the spool cannot be written; records wait in memory", error=str(error))
             self._disk_ok = False

@@ -15,6 +15,7 @@ import structlog
 
 from services.contracts.errors import KanhuError
 from services.contracts.media_record import Chunk, ClockSample, GapCause, MediaRecord
+from services.contracts.time import NS_PER_MS
 from services.ingest.core.camera_clock import CameraClock
 from services.ingest.core.drift import Drift
 from services.ingest.core.life_cycle import Failure
@@ -22,6 +23,8 @@ from services.ingest.muxing import StreamMuxer
 from services.ingest.sources.connection import SourceConnection, SourceFailed, SourcePacket, StreamFormat
 
 logger = structlog.get_logger(__name__)
+
+_EARLY_NS = 20 * NS_PER_MS  # by which pictures may come early
 
 
 class Gate(Protocol):
@@ -34,7 +37,8 @@ class Gate(Protocol):
 class ReaderListener(Protocol):
     """Called from the reader's thread; must only pass on."""
 
-    def records(self, records: Sequence[MediaRecord]) -> None: ...
+    def records(self, records: Sequence[MediaRecord], oldest_ns: int | None) -> None:
+        """``oldest_ns``: when the oldest picture in them came; ``None``: they are in a hurry."""
 
     def no_room(self) -> None: ...
 
@@ -61,9 +65,9 @@ class StreamReader:
         gate: Gate,
         clock: ClockReport,
         since: GapCause | None,
-        hold_ns: int = 0,
+        period_ns: int = 0,
     ) -> None:
-        """``hold_ns``: for how long after a chunk its follower cannot be complete."""
+        """``period_ns``: chunks end with the periods of the agent's clock; 0: every picture is looked at as it comes."""
         self._name = name
         self._opening = opening
         self._muxing = muxing
@@ -76,7 +80,8 @@ class StreamReader:
         self._stop = threading.Event()
         self._stop_detail = ""
         self._no_room_said = False
-        self._hold_ns = hold_ns
+        self._oldest_ns: int | None = None
+        self._period_ns = period_ns
         self._sample: ClockSample | None = None
         self._drift = Drift()
         self.camera_clock = CameraClock()
@@ -121,8 +126,9 @@ class StreamReader:
             with self._lock:
                 self._muxer = self._muxing(connection.format, self._since)
             for batch in connection.batches():
-                if self._take(batch):
-                    connection.hold_until_ns = batch[-1].arrival_ns + self._hold_ns
+                if self._take(batch) and self._period_ns:
+                    begun_ns = batch[-1].arrival_ns // self._period_ns * self._period_ns
+                    connection.hold_until_ns = begun_ns + self._period_ns - _EARLY_NS
         finally:
             connection.close()
 
@@ -136,7 +142,7 @@ class StreamReader:
         with self._lock:
             records = self._pushed(batch)
             if records:
-                self._listener.records(records)
+                self._listener.records(records, self._oldest_ns)
         return bool(records)
 
     def _pushed(self, batch: Sequence[SourcePacket]) -> list[MediaRecord]:
@@ -144,12 +150,17 @@ class StreamReader:
         if muxer is None:
             return []
         records: list[MediaRecord] = []
+        self._oldest_ns = None
         for packet in batch:
             if packet.camera_clock_ns is not None:
                 self.camera_clock = self.camera_clock.after(packet.camera_clock_ns - packet.arrival_ns)
             if packet.sync or self._sample is None:
                 self._sample = self._clock_sample()
-            records += muxer.push(packet, self._sample)
+            made = muxer.push(packet, self._sample)
+            if made:
+                records += made
+                if self._oldest_ns is None:
+                    self._oldest_ns = muxer.oldest_ns
         if records and isinstance(records[-1], Chunk):
             arrival_ns = batch[-1].arrival_ns
             self._drift = self._drift.after(arrival_ns, records[-1].facts.end_ns)
@@ -170,7 +181,7 @@ class StreamReader:
                 return
             records = muxer.end(cause, detail)
             if records:
-                self._listener.records(records)
+                self._listener.records(records, None)
             if final:
                 self._muxer = None
 

@@ -40,6 +40,7 @@ from services.ingest.core.life_cycle import (
 )
 from services.ingest.core.reconciling import StreamPlan
 from services.ingest.detect_outlet import DetectOutlet
+from services.ingest.gathering import patience_s
 from services.ingest.muxing import MuxingTerms, StreamMuxer
 from services.ingest.outbox import Outbox
 from services.ingest.run_memory import RunMemory
@@ -50,7 +51,6 @@ from services.ingest.stream_reader import ClockReport, StreamReader
 logger = structlog.get_logger(__name__)
 
 _STOP_PATIENCE_S = 1.5
-_LAST_FRAMES_MS = 130  # of a chunk: its end is looked for picture by picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class StreamTask:
         self._reader = StreamReader(
             f"{self._camera_id}/{plan.stream}", opening, partial(StreamMuxer, terms), _Callbacks(self),
             gate=around.outbox if plan.to_record else _AlwaysOpen(), clock=around.clock_report, since=command.since,
-            hold_ns=max(0, around.chunk_ms - _LAST_FRAMES_MS) * NS_PER_MS,
+            period_ns=around.chunk_ms * NS_PER_MS,
         )  # fmt: skip
         self._finished.clear()
         self._reader.start()
@@ -179,13 +179,14 @@ class StreamTask:
 
     # --- what readers bring
 
-    def take_records(self, records: Sequence[MediaRecord]) -> None:
+    def take_records(self, records: Sequence[MediaRecord], oldest_ns: int | None) -> None:
+        wait_s = patience_s(oldest_ns, self._now_ns(), self._around.chunk_ms * NS_PER_MS)
         for record in records:
             headers, value = encode(record)
             if self._plan.to_record:
-                self._record(record, headers, value)
+                self._record(record, headers, value, wait_s)
             if self._plan.to_detect:
-                self._around.detect.offer(self._camera_id, record, headers, value)
+                self._around.detect.offer(self._camera_id, record, headers, value, wait_s=wait_s)
             self._note(record)
 
     def reader_has_no_room(self) -> None:
@@ -203,12 +204,14 @@ class StreamTask:
             )  # fmt: skip
             self._apply(Failed(self._now_ns(), failure, random.random()))  # noqa: S311 - jitter
 
-    def _record(self, record: MediaRecord, headers: Headers, value: bytes) -> None:
+    def _record(self, record: MediaRecord, headers: Headers, value: bytes, wait_s: float) -> None:
         on_durable = None
         if isinstance(record, RunEnd):
             self._around.memory.ended(self._camera_id, record.run.run_id, record.cause)
             on_durable = partial(self._note_closed, record)
-        self._around.outbox.offer(Outgoing(VIDEO_RECORD.name, self._camera_id, value, headers), on_durable)
+        self._around.outbox.offer(
+            Outgoing(VIDEO_RECORD.name, self._camera_id, value, headers), on_durable, wait_s=wait_s
+        )
 
     def _note(self, record: MediaRecord) -> None:
         match record:
@@ -263,11 +266,11 @@ class _Callbacks:
         self._task = task
         self._call = task._loop.call_soon_threadsafe
 
-    def records(self, records: Sequence[MediaRecord]) -> None:
+    def records(self, records: Sequence[MediaRecord], oldest_ns: int | None) -> None:
         for record in records:
             if isinstance(record, RunStart):
                 self._task.note_opened(record)
-        self._safely(self._task.take_records, records)
+        self._safely(self._task.take_records, records, oldest_ns)
 
     def no_room(self) -> None:
         self._safely(self._task.reader_has_no_room)

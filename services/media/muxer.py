@@ -20,7 +20,7 @@ from typing import Final
 from services.contracts.errors import Corrupt, Rejected
 from services.contracts.ids import StreamName
 from services.contracts.media_record import ClockSample, GapCause, MediaRecord, RunEnd, RunFacts, RunStart
-from services.contracts.time import NS_PER_S
+from services.contracts.time import NS_PER_MS, NS_PER_S
 from services.media import h264, h265
 from services.media.access_unit import AccessUnit, VideoCodec
 from services.media.chain import Sign
@@ -81,6 +81,8 @@ class _OpenRun:
 class RunMuxer:
     """The step machine of one stream. Feed it with :meth:`push`, end it with :meth:`flush`; both return records to send.
 
+    ``period_ms`` divides the agent's clock: units that came in different periods are in different chunks, so that the
+    chunks of many streams end together and are stored together. Without it a chunk ends where ``chunk_ms`` ends it.
     ``since`` and ``detail`` tell why nothing came before the first run (``RunStart``). Memory is bounded by one chunk and, while
     timestamps are being derived, some access units.
     """
@@ -92,12 +94,14 @@ class RunMuxer:
         new_run_id: Callable[[int], str],
         sign: Sign,
         chunk_ms: int = 320,
+        period_ms: int | None = None,
         parameter_sets: Sequence[Nal] = (),
         since: GapCause | None = None,
         detail: str = "",
     ) -> None:
-        if not 0 < chunk_ms <= MAX_CHUNK_MS:
-            raise Rejected(f"chunks of {chunk_ms} ms cannot be made; choose 1 to {MAX_CHUNK_MS}")
+        for given_ms in (chunk_ms, chunk_ms if period_ms is None else period_ms):
+            if not 0 < given_ms <= MAX_CHUNK_MS:
+                raise Rejected(f"chunks of {given_ms} ms cannot be made; choose 1 to {MAX_CHUNK_MS}")
         if not 0 < stream.timescale <= NS_PER_S:
             raise Rejected(
                 f"a timescale of {stream.timescale} ticks per second is not usable; expected 1 to {NS_PER_S}"
@@ -107,6 +111,7 @@ class RunMuxer:
         self._new_run_id = new_run_id
         self._sign = sign
         self._chunk_ms = chunk_ms
+        self._period_ns = None if period_ms is None else period_ms * NS_PER_MS
         self._sets = ParameterSets(stream.codec)
         self._sets.update(parameter_sets)
         self._is_slice = h264.is_slice if stream.codec == "h264" else h265.is_slice
@@ -121,6 +126,11 @@ class RunMuxer:
     def run(self) -> RunFacts | None:
         """The open run."""
         return self._open.writer.run if self._open else None
+
+    @property
+    def oldest_ns(self) -> int | None:
+        """When the first access unit of the open run's newest chunk came."""
+        return self._open.writer.oldest_ns if self._open else None
 
     def push(self, unit: AccessUnit, clock: ClockSample = UNKNOWN_CLOCK) -> list[MediaRecord]:
         """Take the next access unit. ``Corrupt`` when it is too large to be carried; the stream goes on without it."""
@@ -228,6 +238,7 @@ class RunMuxer:
             self._sign,
             chunk_ms=self._chunk_ms,
             default_ticks=_frame_ticks(track, stream.timescale),
+            period_ns=self._period_ns,
         )
         decoding = unit.dts is not None
         placer: Placer = GivenTimes()
@@ -248,7 +259,7 @@ class RunMuxer:
 
     def _add(self, run: _OpenRun, placed: list[Placed], clock: ClockSample, out: list[MediaRecord]) -> None:
         for unit, dts, offset in placed:
-            out += run.writer.add(unit.nals, sample_size(unit.nals), dts, offset, unit.sync, clock)
+            out += run.writer.add(unit.nals, sample_size(unit.nals), dts, offset, unit.sync, clock, unit.arrival_ns)
 
     def _end(
         self, run: _OpenRun, cause: GapCause, detail: str, follower: AccessUnit | None, out: list[MediaRecord]

@@ -30,17 +30,22 @@ class _Pending:
     composition_offset: int
     sync: bool
     clock: ClockSample
+    arrival_ns: int
 
 
 class RunWriter:
     """Collects samples into chunks of at most ``chunk_ms`` that begin at every sync sample; chains and signs them.
 
     Holds at most one chunk of samples and the newest one. A chunk is given out as soon as it is certain that nothing
-    more fits into it: when its follower is a sync sample, or would by its expected duration exceed the limit.
+    more fits into it: when its follower is a sync sample, would by its expected duration exceed the limit, or came in
+    another of the spans of ``period_ns`` into which the agent's clock is divided.
+
+    ``oldest_ns``: when the first sample of the newest chunk came.
     """
 
     __slots__ = (
         "_bytes",
+        "_came_ns",
         "_chunk_dts",
         "_chunk_ticks",
         "_clock",
@@ -48,18 +53,28 @@ class RunWriter:
         "_genesis",
         "_link",
         "_pending",
+        "_period_ns",
         "_samples",
         "_sign",
         "_sign_ticks",
         "_signed_dts",
         "_step",
+        "oldest_ns",
         "run",
         "seq",
         "timeline",
     )  # fmt: skip
 
     def __init__(
-        self, run: RunFacts, init: bytes, start_ns: int, sign: chain.Sign, *, chunk_ms: int, default_ticks: int
+        self,
+        run: RunFacts,
+        init: bytes,
+        start_ns: int,
+        sign: chain.Sign,
+        *,
+        chunk_ms: int,
+        default_ticks: int,
+        period_ns: int | None = None,
     ) -> None:
         self.run = run
         self.seq = 0
@@ -76,9 +91,19 @@ class RunWriter:
         self._step = 0
         self._clock = ClockSample()
         self._pending: _Pending | None = None
+        self._period_ns = period_ns
+        self._came_ns = 0
+        self.oldest_ns = 0
 
     def add(
-        self, nals: Sequence[Nal], size: int, dts: int, composition_offset: int, sync: bool, clock: ClockSample
+        self,
+        nals: Sequence[Nal],
+        size: int,
+        dts: int,
+        composition_offset: int,
+        sync: bool,
+        clock: ClockSample,
+        arrival_ns: int = 0,
     ) -> list[Chunk]:
         """Take the next sample; ``dts`` is beyond the last one's. Returns the chunks it completes."""
         chunks: list[Chunk] = []
@@ -86,9 +111,10 @@ class RunWriter:
             self._settle(dts - self._pending.dts, chunks)
             ticks = dts - self._chunk_dts
             full = ticks + min(self._step, self._chunk_ticks) > self._chunk_ticks
-            if sync or full or self._bytes + size > MAX_CHUNK_BYTES or len(self._samples) >= MAX_CHUNK_SAMPLES:
+            over = self._period_ns is not None and arrival_ns // self._period_ns != self._came_ns // self._period_ns
+            if sync or full or over or self._bytes + size > MAX_CHUNK_BYTES or len(self._samples) >= MAX_CHUNK_SAMPLES:
                 chunks.append(self._close(dts, ends_gop=sync))
-        self._pending = _Pending(nals, size, dts, composition_offset, sync, clock)
+        self._pending = _Pending(nals, size, dts, composition_offset, sync, clock, arrival_ns)
         return chunks
 
     def extend(self, nals: Sequence[Nal], size: int) -> None:
@@ -124,6 +150,7 @@ class RunWriter:
             chunks.append(self._close(pending.dts, ends_gop=pending.sync))
         if not self._samples:
             self._clock = pending.clock
+            self._came_ns = pending.arrival_ns
         self._samples.append(Sample(pending.nals, pending.size, duration, pending.composition_offset, pending.sync))
         self._bytes += pending.size
         self._step = duration
@@ -141,6 +168,7 @@ class RunWriter:
             signature = self._sign(chain.gop_message(self.run.run_id, seq, self._genesis, self._link))
             self._signed_dts = end_dts
         self.seq += 1
+        self.oldest_ns = self._came_ns
         self._samples = []
         self._bytes = 0
         self._chunk_dts = end_dts

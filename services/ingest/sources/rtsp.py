@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -16,6 +17,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import av
 
 from services.contracts.source_url import SourceAddress
+from services.contracts.time import NS_PER_S
+from services.ingest.core.napping import Naps
 from services.ingest.sources import libav
 from services.ingest.sources.connection import SourceFailed, SourcePacket, StreamFormat
 from services.ingest.sources.credentials import Credentials
@@ -55,6 +58,8 @@ class RtspConnection:
         self._now_ns = now_ns
         self._stop = stop
         self._stall_s = stall_s
+        # A datagram that finds no room is lost; TCP makes the camera wait.
+        self._naps = Naps(_TICKS_PER_S, allowed=transport == "tcp")
         self.hold_until_ns = 0
         try:
             self._container = av.open(
@@ -80,7 +85,7 @@ class RtspConnection:
     def batches(self) -> Iterator[list[SourcePacket]]:
         batch: list[SourcePacket] = []
         first: SourcePacket | None = None
-        now_ns, append = self._now_ns, batch.append
+        now_ns, naps = self._now_ns, self._naps
         try:
             for packet in self._container.demux(self._stream):
                 pts = packet.pts
@@ -90,16 +95,19 @@ class RtspConnection:
                     if packet.size and first is None:
                         first = SourcePacket(packet, 0, None, sync, arrival_ns)
                     continue
+                arrival_ns = naps.arrived(arrival_ns, pts, packet.size, sync)
                 if first is not None:
-                    append(first._replace(pts=first_pts(pts)))
+                    batch.append(first._replace(pts=first_pts(pts)))
                     first = None
-                append(SourcePacket(packet, pts, None, sync, arrival_ns, _camera_clock_ns(packet) if sync else None))
+                clock_ns = _camera_clock_ns(packet) if sync else None
+                batch.append(SourcePacket(packet, pts, None, sync, arrival_ns, clock_ns))
                 if sync or arrival_ns >= self.hold_until_ns or arrival_ns < batch[0].arrival_ns:
                     if self._stop.is_set():
                         return
                     yield batch
                     batch = []
-                    append = batch.append
+                if nap_ns := naps.due_ns(self.hold_until_ns):
+                    time.sleep(nap_ns / NS_PER_S)
         except (av.FFmpegError, OSError, ValueError) as error:
             if batch:
                 yield batch

@@ -99,14 +99,15 @@ def units(
 
 def muxer(
     codec: VideoCodec = "h264", *, camera: str = "door", key: Ed25519PrivateKey = KEY, timescale: int = TIMESCALE,
-    chunk_ms: int = 320, parameter_sets: Sequence[Nal] = (), seed: int = 1, stream: str = "record",
+    chunk_ms: int = 320, period_ms: int | None = None, parameter_sets: Sequence[Nal] = (), seed: int = 1,
+    stream: str = "record",
 ) -> RunMuxer:  # fmt: skip
     """A muxer whose run ids follow from ``seed``."""
     ids = Random(seed)
     facts = StreamFacts(camera, stream, "agent-1", chain.key_id(key.public_key().public_bytes_raw()), codec, timescale)  # type: ignore[arg-type]
     return RunMuxer(
         facts, new_run_id=lambda start_ns: f"{start_ns // 1_000_000:012x}{ids.getrandbits(64):016x}", sign=key.sign,
-        chunk_ms=chunk_ms, parameter_sets=parameter_sets,
+        chunk_ms=chunk_ms, period_ms=period_ms, parameter_sets=parameter_sets,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from services.contracts.time import NS_PER_MS
 from services.media import chain
 from services.media.access_unit import AccessUnit, VideoCodec, make_access_unit
 from services.media.cmaf_reader import iter_samples, parse_chunk, parse_init
-from services.media.muxer import MAX_UNIT_BYTES
+from services.media.muxer import MAX_UNIT_BYTES, RunMuxer
 from services.media.nal import split_length_prefixed
 from services.media.run_writer import MAX_CHUNK_BYTES
 from services.media.timeline import ticks_to_ns
@@ -98,6 +98,38 @@ def test_a_chunk_is_given_out_as_soon_as_its_last_sample_is_known() -> None:
     machine = m.muxer()
     given_out = [len([r for r in machine.push(each) if isinstance(r, Chunk)]) for each in m.units(10, gop=100)]
     assert given_out == [0] * 8 + [1, 0], "with the ninth sample, not the tenth"
+
+
+@settings(max_examples=50)
+@given(streams(), st.integers(1, 500), st.integers(1, 500))
+def test_periods_of_the_clock_cut_any_stream_as_soundly(
+    stream: tuple[VideoCodec, list[AccessUnit]], chunk_ms: int, period_ms: int
+) -> None:
+    codec, units = stream
+    check(m.mux(units, m.muxer(codec, chunk_ms=chunk_ms, period_ms=period_ms)), units, chunk_ms)
+
+
+def test_what_came_in_one_period_of_the_clock_is_one_chunk() -> None:
+    """Jitter moves a picture into another period, and a pile of late ones is still cut by their own time."""
+    period_ns = 320 * NS_PER_MS
+    begun_ns = (m.START_NS // period_ns + 1) * period_ns
+    comings_ms = [0, 40, 80, 120, 160, 200, 240, 280, 319, 361, 400, 639, 640, *[950] * 12, 961]
+    stream = [
+        m.unit(number, sync=number == 0, sets=m.SETS_H264 if number == 0 else (), arrival_ns=begun_ns + at * NS_PER_MS)
+        for number, at in enumerate(comings_ms)
+    ]
+    machine = m.muxer(chunk_ms=400, period_ms=320)
+    oldest: list[int] = []
+    given_out = [len(chunks_of(machine.push(unit), machine, oldest)) for unit in stream]
+    assert [index for index, count in enumerate(given_out) if count] == [9, 12, 22, 25]
+    assert [(each - begun_ns) // NS_PER_MS for each in oldest] == [0, 361, 640, 950]
+
+
+def chunks_of(records: list[MediaRecord], machine: RunMuxer, oldest: list[int]) -> list[Chunk]:
+    chunks = [record for record in records if isinstance(record, Chunk)]
+    if chunks and machine.oldest_ns is not None:
+        oldest.append(machine.oldest_ns)
+    return chunks
 
 
 def test_nothing_decodable_is_thrown_away_and_the_rest_is_counted() -> None:
