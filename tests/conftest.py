@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.servers import KafkaServer, MinioServer, MosquittoServer, PostgresServer, RtspCameraServer
 
 RtspCameras = Callable[..., RtspCameraServer]
+
+settings.register_profile("kanhu", deadline=None)  # of the wall clock: it would measure what else the machine does
+settings.load_profile("kanhu")
 
 
 @pytest.fixture(scope="session")
