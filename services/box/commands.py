@@ -16,7 +16,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "box",
         help="everything on one machine",
         description="Run every service on this machine, on the embedded backbone, and show its page in the browser. "
-        "With no camera named it shows two drawn rooms, a door and a thermometer.",
+        "With no camera named it shows a simulated nursery: four cameras, doors, thermometers, and soon an incident.",
     )
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, metavar="DIR",
                         help="directory of the installation (default: ./data)")  # fmt: skip

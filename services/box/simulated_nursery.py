@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from services.contracts.errors import NotFound, Rejected
 from services.simulation import scoring, truth
@@ -72,6 +72,7 @@ def render(arguments: argparse.Namespace) -> int:
     """Write one camera's pictures to an MP4 file."""
     import av
 
+    from services.simulation.render.plate_cache import PlateCache
     from services.simulation.render.renderer import NurseryRenderer
 
     day = _day(arguments)
@@ -79,7 +80,7 @@ def render(arguments: argparse.Namespace) -> int:
     from_s, to_s = _span(arguments)
     speed = arguments.speed or 1.0
     count = _count((to_s - from_s) / speed * camera.frames_per_s)
-    renderer = NurseryRenderer(day.building, day.seed)
+    renderer = NurseryRenderer(day.building, day.seed, PlateCache())
     try:
         container = av.open(str(arguments.out), "w", format="mp4", options={"movflags": "+faststart"})
     except OSError as error:
@@ -88,7 +89,7 @@ def render(arguments: argparse.Namespace) -> int:
         stream = container.add_stream("libx264", rate=camera.frames_per_s, options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = camera.width_px, camera.height_px, "yuv420p"
         stream.codec_context.bit_rate, stream.codec_context.gop_size = _BITS_PER_S, 2 * camera.frames_per_s
-        for index in range(count):
+        for index in _told(range(count), f"{camera.id}: painting the room", f"{camera.id}: pictures"):
             pixels = renderer.picture(camera.id, day.world(from_s + index * speed / camera.frames_per_s))
             if pixels is None:
                 continue  # a lost camera sends nothing: the file's time stands still over it
@@ -238,6 +239,25 @@ def _paced(lines: Iterator[truth.Line], speed: float | None) -> Iterator[truth.L
             first_s = at_s if first_s is None else first_s
             time.sleep(max(0.0, began + (at_s - first_s) / speed - time.monotonic()))
         yield line
+
+
+def _told(numbers: range, first: str, then: str, stream: TextIO | None = None) -> Iterator[int]:
+    """The numbers, with a bar for whoever watches a terminal: ``first`` while the first is worked on, then how far it is."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield from numbers
+        return
+    shown = -1
+    for done, number in enumerate(numbers):
+        share = 100 * done // len(numbers)
+        if share != shown:
+            bar = "█" * (share * 30 // 100)
+            stream.write(f"\r\033[K{first} …" if done == 0 else f"\r\033[K{then} {bar:<30} {share:3d} %")
+            stream.flush()
+            shown = share
+        yield number
+    stream.write("\r\033[K")
+    stream.flush()
 
 
 def _opened(path: Path) -> Any:

@@ -74,7 +74,7 @@ def test_a_newcomer_sees_the_main_job_run(box: BoxUnderTest, browser: Browser, t
 
     door = page.locator('.incident[data-kind="I-10"]').first
     expect(door).to_be_visible(timeout=60_000)
-    expect(door).to_contain_text("Main door")
+    expect(door).to_contain_text("main-door-contact")
 
     before = recorded_s(page, "entrance")
     assert before > 0
