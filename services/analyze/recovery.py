@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from services.analyze.core.rules import door_held_open, person_in_zone
 from services.backbone.catalog_schema import incident as incident_table
-from services.backbone.ports import Backbone, Consumer, Delivered
+from services.backbone.ports import Backbone, Delivered
+from services.backbone.reading import read_to_end
 from services.contracts.cloud_event import decode_event
 from services.contracts.errors import Corrupt
 from services.contracts.incident import PAYLOADS, Incident
@@ -65,23 +66,9 @@ async def read_announced(backbone: Backbone) -> Announced:
         except ValidationError as error:
             _log.warning("an archived incident cannot be read; it is left as it is", error=str(error)[:300])
     async with backbone.log.consumer([INCIDENT.name], group=None, start="earliest") as consumer:
-        await _read_tail(consumer, announced)
+        async for one in read_to_end(consumer, tail_records=TAIL_RECORDS):
+            _take(one, announced)
     return announced
-
-
-async def _read_tail(consumer: Consumer, announced: Announced) -> None:
-    ends = {partition: end for partition, end in (await consumer.end_offsets()).items() if end > 0}
-    for partition, end in ends.items():
-        if end > TAIL_RECORDS:
-            await consumer.seek(partition, end - TAIL_RECORDS)
-    while ends:
-        records = await consumer.poll(max_records=1000, timeout_s=1.0)
-        if not records:  # retention of the log itself may have eaten what the end offset promises
-            return
-        for record in records:
-            _take(record, announced)
-            if record.offset + 1 >= ends.get(record.topic_partition, record.offset + 2):
-                ends.pop(record.topic_partition, None)
 
 
 def _take(record: Delivered, announced: Announced) -> None:

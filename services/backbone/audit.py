@@ -22,6 +22,7 @@ from sqlalchemy.engine import RowMapping
 from services.backbone import metrics
 from services.backbone.catalog_schema import audit_entry
 from services.backbone.ports import Catalog, Clock, Log, Outgoing, Transaction
+from services.backbone.reading import read_to_end
 from services.contracts.audit import PAYLOADS, AuditEntry, entry_digest, genesis
 from services.contracts.cloud_event import decode_event, encode_event, make_event
 from services.contracts.errors import Corrupt, KanhuError, Rejected, Transient
@@ -157,16 +158,9 @@ class AuditTrail:
         """One more than the highest number of this chain on the topic. Reads the topic once in the life of a process."""
         highest = -1
         async with self._log.consumer([AUDIT.name], group=None) as consumer:
-            ends = {partition: end for partition, end in (await consumer.end_offsets()).items() if end > 0}
-            while ends:
-                records = await consumer.poll(timeout_s=2.0)
-                if not records:
-                    break
-                for record in records:
-                    if record.offset + 1 >= ends.get(record.topic_partition, record.offset + 2):
-                        del ends[record.topic_partition]
-                    if record.key == self._chain_id and record.value is not None:
-                        highest = max(highest, _number(record.value))
+            async for record in read_to_end(consumer):
+                if record.key == self._chain_id and record.value is not None:
+                    highest = max(highest, _number(record.value))
         return highest + 1
 
     def _outgoing(self, entry: AuditEntry) -> Outgoing:

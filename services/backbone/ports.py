@@ -91,6 +91,10 @@ class Consumer(Protocol):
         """For every assigned partition the offset that the next appended record will get."""
         ...
 
+    async def start_offsets(self) -> Mapping[TopicPartition, int]:
+        """For every assigned partition the oldest offset that may still be there; the end offset when nothing is."""
+        ...
+
     async def close(self) -> None:
         """Call ``on_revoked`` with the whole assignment (drain and commit there), then leave the group. Idempotent."""
         ...

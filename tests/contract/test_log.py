@@ -175,9 +175,10 @@ async def test_seeking_back_reads_again_and_end_offsets_name_what_comes_next(log
     log = await log_site.ensure(cameras)
     partition = TopicPartition(cameras.name, 0)
     async with log.consumer([cameras.name], group=group()) as consumer:
-        assert await consumer.end_offsets() == {partition: 0}
+        assert await consumer.end_offsets() == await consumer.start_offsets() == {partition: 0}
         await log.append([Outgoing(cameras.name, "k", b"%d" % number) for number in range(6)])
         assert await consumer.end_offsets() == {partition: 6}
+        assert await consumer.start_offsets() == {partition: 0}
         await drain(consumer, 6)
         await consumer.seek(partition, 4)
         assert [r.offset for r in await drain(consumer, 2)] == [4, 5]

@@ -124,6 +124,7 @@ async def test_a_spool_gives_its_space_back_as_soon_as_its_records_are_acknowled
         await fill(log, cameras, 1, 100_000, first=20)
         assert (await drain(consumer, 1))[0].offset == 20
         await log.trim({TopicPartition(cameras.name, 0): 21})
+        assert await consumer.start_offsets() == await consumer.end_offsets() == {TopicPartition(cameras.name, 0): 21}
         assert await read_all(log, cameras.name) == []
 
 

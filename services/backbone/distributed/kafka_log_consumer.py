@@ -157,6 +157,15 @@ class KafkaConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         with self._asking("asking for end offsets"):
             return await self._ends(inner, self._held.partitions)
 
+    async def start_offsets(self) -> Mapping[TopicPartition, int]:
+        inner = self._require_open()
+        if inner is None or not self._held.partitions:
+            return {}
+        with self._asking("asking for first offsets"):
+            async with asyncio.timeout(_CALL_LIMIT_S):
+                starts = await inner.beginning_offsets([KafkaPartition(*one) for one in self._held.partitions])
+            return {TopicPartition(*partition): offset for partition, offset in starts.items()}
+
     async def close(self) -> None:
         if self._closing:
             return

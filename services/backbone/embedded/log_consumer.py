@@ -131,10 +131,15 @@ class EmbeddedConsumer:
         self._wakeup.notify()
 
     async def end_offsets(self) -> Mapping[TopicPartition, int]:
+        return {partition: following for partition, (_, following) in (await self._bounds()).items()}
+
+    async def start_offsets(self) -> Mapping[TopicPartition, int]:
+        return {partition: first for partition, (first, _) in (await self._bounds()).items()}
+
+    async def _bounds(self) -> Mapping[TopicPartition, tuple[int, int]]:
         self._require_open()
         partitions = tuple(self._positions)
-        bounds = await self._read(lambda: self._reader.bounds(partitions))
-        return {partition: following for partition, (_, following) in bounds.items()}
+        return await self._read(lambda: self._reader.bounds(partitions))
 
     async def close(self) -> None:
         if self._closing:
