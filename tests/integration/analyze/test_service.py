@@ -255,6 +255,7 @@ async def test_a_real_camera_without_a_real_detector_is_not_watched_and_says_so(
     tmp_path: Path, drawn_clip: DrawnClip, sections: dict[str, Any]
 ) -> None:
     sections["cameras"][0]["url"] = "rtsp://127.0.0.1/none"
+    sections["analyze"] = {"late_s": 3600.0}
     async with backbone_of(tmp_path, **sections) as house, analysis(house):
         records = recent(drawn_clip)[:48]
         await house.send(records)
