@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 PARAMETERS = 5
 #: A point this little below the horizon (radians) is as good as infinitely far; nearer to the lens nothing is seen.
 _LEAST_DEPRESSION, _LEAST_DEPTH_M = 0.02, 0.05
-_UNDISTORT_ROUNDS, _LEAN_ROUNDS = 3, 3
+_UNDISTORT_ROUNDS, _LEAN_ROUNDS = 2, 2
 #: Towards -4/27 the rays of a barrel turn back: what is seen there has no place.
 _MOST_BEND = -0.13
 #: Numeric derivatives: by each parameter, then by the box's middle, top and bottom.
@@ -100,35 +100,34 @@ def project(lens: Lens, right_m: Floats, ahead_m: Floats, up_m: Floats) -> tuple
 
 def floor_point(lens: Lens, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """A point of the picture on the floor: (right, ahead) in metres; nan at or above the horizon."""
-    a, b = _ideal(lens, x, y)
-    down = lens.sin_tilt + b * lens.cos_tilt
-    away = lens.height / np.where(down > _LEAST_DEPRESSION, down, np.nan)
-    return away * a, away * (lens.cos_tilt - b * lens.sin_tilt)
+    return _on_floor(lens, *_ideal(lens, x, y))
 
 
 def height_above(lens: Lens, ahead_m: Floats, head_x: Floats, head_y: Floats) -> Floats:
     """How high a point of the picture is if it stands over a floor point ``ahead_m`` before the camera; metres."""
-    _, b = _ideal(lens, head_x, head_y)
-    steep = lens.cos_tilt - b * lens.sin_tilt
-    below = ahead_m * (lens.sin_tilt + b * lens.cos_tilt) / np.where(np.abs(steep) > 1e-6, steep, np.nan)
-    return np.asarray(lens.height - below)
+    return _height(lens, ahead_m, _ideal(lens, head_x, head_y)[1])
 
 
 def stand(lens: Lens, middle_x: Floats, top_y: Floats, bottom_y: Floats) -> Upright:
     """Boxes around upright bodies → where they stand and how tall they are.
 
-    Away from the middle of the picture upright bodies lean outwards: the box's middle is half way between foot and head.
+    Away from the middle of the picture upright bodies lean outwards, on lines to the point straight below the camera; the box's
+    middle is half way between foot and head. Foot and head are sought on such a line. The order of axes: foot and head, cameras,
+    boxes.
     """
-    foot_x = head_x = middle_x
-    right, ahead = floor_point(lens, foot_x, bottom_y)
-    tall = height_above(lens, ahead, head_x, top_y)
+    middle, bottom, top, _ = np.broadcast_arrays(middle_x, bottom_y, top_y, lens.height)
+    x, y = _straight(lens, middle, np.stack([bottom, top]))
+    both_x = x[0] + x[1]
     for _ in range(_LEAN_ROUNDS):
-        top_x, _ = project(lens, right, ahead, tall)
-        lean = (top_x - foot_x) / 2
-        foot_x, head_x = middle_x - lean, middle_x + lean
-        right, ahead = floor_point(lens, foot_x, bottom_y)
-        tall = height_above(lens, ahead, head_x, top_y)
-    return Upright(right, ahead, tall)
+        b = y * lens.cos_roll - x * lens.sin_roll
+        to_below = lens.cos_tilt - b * lens.sin_tilt  # of the point straight below, times sin(tilt)
+        share = to_below[1] / to_below[0]
+        foot_a = (both_x + (b[0] + b[1]) * lens.sin_roll) / ((1 + share) * lens.cos_roll)
+        a = np.stack([foot_a, share * foot_a])
+        x = a * lens.cos_roll - b * lens.sin_roll
+    b = y * lens.cos_roll - x * lens.sin_roll
+    right, ahead = _on_floor(lens, a[0], b[0])
+    return Upright(right, ahead, _height(lens, ahead, b[1]))
 
 
 def variants_of(parameters: Floats) -> Lens:
@@ -154,14 +153,34 @@ def measure(variants: Lens, covariance: Floats, boxes: Floats, noise: Noise) -> 
     return Measured(Upright(*values[0].T), own, np.sqrt(np.maximum(shared, 0)), spread)
 
 
+def _on_floor(lens: Lens, a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """A ray's slopes → where it meets the floor."""
+    down = lens.sin_tilt + b * lens.cos_tilt
+    away = lens.height / np.where(down > _LEAST_DEPRESSION, down, np.nan)
+    return away * a, away * (lens.cos_tilt - b * lens.sin_tilt)
+
+
+def _height(lens: Lens, ahead_m: Floats, b: Floats) -> Floats:
+    """How high a ray is over what lies ``ahead_m`` before the camera."""
+    steep = lens.cos_tilt - b * lens.sin_tilt
+    return np.asarray(
+        lens.height - ahead_m * (lens.sin_tilt + b * lens.cos_tilt) / np.where(np.abs(steep) > 1e-6, steep, np.nan)
+    )
+
+
 def _ideal(lens: Lens, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Undo roll, focal length and distortion: slopes right and down of the ray, against the camera's axis."""
-    a = (x * lens.cos_roll + y * lens.sin_roll) / lens.focal
-    b = (y * lens.cos_roll - x * lens.sin_roll) / lens.focal
-    bend = lens.k1 * (a * a + b * b)
+    """Undo distortion, focal length and roll: slopes right and down of the ray, against the camera's axis."""
+    x, y = _straight(lens, x, y)
+    return x * lens.cos_roll + y * lens.sin_roll, y * lens.cos_roll - x * lens.sin_roll
+
+
+def _straight(lens: Lens, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Undo distortion and focal length."""
+    x, y = x / lens.focal, y / lens.focal
+    bend = lens.k1 * (x * x + y * y)
     bend = np.where(bend > _MOST_BEND, bend, np.nan)
-    straight = 1 - bend
+    straight = 1 - bend + 3 * bend * bend
     for _ in range(_UNDISTORT_ROUNDS):  # Newton's, on s + bend * s**3 = 1
-        square = straight * straight
-        straight = straight - (straight + bend * straight * square - 1) / (1 + 3 * bend * square)
-    return a * straight, b * straight
+        triple = bend * straight * straight
+        straight = (1 + 2 * triple * straight) / (1 + 3 * triple)
+    return x * straight, y * straight

@@ -34,7 +34,9 @@ _NEITHER_DENSITY = 0.05 / 1.5
 #: Within a track: gait, clothes and the detector, as a share of the height; tails are heavy (Student's t, 4 degrees).
 _GAIT_SPREAD = 0.035
 _EFFECTIVE = 0.5
-_PER_TRACK, _MOST, _LEAST_TRACKS = 6, 150, 8
+#: The same few people walk by again and again under new numbers: what they show counts so much less.
+_REPEATED = 0.5
+_PER_TRACK, _MOST, _LEAST_TRACKS = 6, 150, 10
 _LEAST_STEP = 0.02
 #: The runner-up must be less likely by e**3 = 20 times.
 _CLEARLY = 3.0
@@ -46,8 +48,8 @@ _LEAST_OF_EACH, _LEAST_TOLD = 3, 3
 _BETWEEN_M, _MOST_BETWEEN = (1.30, 1.50), 0.1
 #: Where the search begins: camera heights (times the usual one), tilts, focal lengths (times the usual one).
 _SCALES, _TILTS_DEG, _FOCALS = (0.5, 0.63, 0.8, 1.0, 1.26, 1.6, 2.0), (5, 12, 20, 28, 36, 45), (0.75, 1.0, 1.4)
-#: A minimum at a camera height that differs by this factor is another answer.
-_OTHER = 0.25
+#: So far away (ln of the height, radians of tilt) other minima are sought.
+_OTHER, _OTHER_TILT = 0.25, math.radians(10)
 
 
 class Observation(NamedTuple):
@@ -88,11 +90,9 @@ def _fitted(observations: tuple[Observation, ...], tracks: list[int]) -> Calibra
     fit = _Fit(observations, tracks)
     minima = sorted((fit.descend(start) for start in fit.starts()), key=lambda found: found[0])
     cost, best = minima[0]
-    others = [other for other, camera in minima if abs(camera[0] - best[0]) > _OTHER]
-    if others and others[0] - cost < _CLEARLY:
-        return Unknown(
-            "whether those who walk by are adults or children cannot be told apart from how high the camera hangs"
-        )
+    rivals = [camera for other, camera in minima[1:] if other - cost < _CLEARLY]
+    if any(fit.disagree(best, rival) > _CERTAIN_SHARE for rival in rivals):
+        return Unknown("what was seen fits cameras that hang quite differently; people must walk elsewhere too")
     doubt = fit.doubt(best)
     if doubt is not None:
         return Unknown(doubt)
@@ -101,7 +101,7 @@ def _fitted(observations: tuple[Observation, ...], tracks: list[int]) -> Calibra
         return Unknown("people walk along one line only; the fit leaves the camera open")
     boxes = np.array([one.box for one in observations])
     found = measure(variants_of(best), covariance, boxes, Noise(0.0, 0.0))
-    uncertain = float(np.median(found.shared[:, 2] / np.maximum(found.at.height_m, 0.3)))
+    uncertain = float(np.nanquantile(found.shared[:, 2] / np.maximum(found.at.height_m, 0.3), 0.9))
     if not uncertain <= _CERTAIN_SHARE:
         return Unknown(f"heights would be uncertain by {100 * uncertain:.0f} % ({100 * _CERTAIN_SHARE:.0f} % at most)")
     assumed = f"adults are {ADULT_M:.2f} m tall in the mean; {len(tracks)} people who walked by; flat floor"
@@ -144,7 +144,7 @@ class _Fit:
             scale = np.hypot(spread, own)
             away = (mean - math.log(middle)) / scale
             likely = likely + share * np.exp(-0.5 * away**2) / (scale * math.sqrt(2 * math.pi))
-        cost = cost - np.log(likely).sum(axis=1)
+        cost = _REPEATED * (cost - np.log(likely).sum(axis=1))
         return np.asarray(cost + 0.5 * (((cameras - PRIOR) / PRIOR_SPREAD) ** 2).sum(axis=1))
 
     def doubt(self, camera: Floats) -> str | None:
@@ -162,20 +162,29 @@ class _Fit:
             return None
         return f"it would hang at {hangs_m:.1f} m; those who walk by may all be children: mark heights in its picture"
 
+    def disagree(self, one: Floats, other: Floats) -> float:
+        """By what share two cameras differ on how tall the people are, for the worst tenth of what was seen."""
+        first, second = (
+            self._heights(stand(lens_of(camera), self._middle, self._top, self._bottom).height_m)[0]
+            for camera in (one, other)
+        )
+        return float(np.quantile(np.abs(first - second), 0.9))
+
     def _heights(self, tall_m: Floats) -> tuple[Floats, Floats]:
         """Logarithms of heights (…, n) and their means by track (…, tracks)."""
         heights = np.log(np.clip(np.nan_to_num(tall_m, nan=0.02), 0.02, 50.0))
         return heights, np.add.reduceat(heights, self._begins, axis=-1) / self._count
 
     def starts(self) -> list[Floats]:
-        """The best of a coarse grid, and the best whose camera hangs at quite another height, up and down."""
+        """Of a coarse grid the best, and the best of its corners: hung higher and lower, looking further down and less so."""
         grid = np.array([
             PRIOR + np.array([math.log(scale), math.radians(tilt) - PRIOR[1], 0.0, math.log(focal), 0.0])
             for scale in _SCALES for tilt in _TILTS_DEG for focal in _FOCALS
         ])  # fmt: skip
         costs = self.costs(grid)
         best = grid[costs.argmin()]
-        sides = (grid[:, 0] > best[0] + _OTHER, grid[:, 0] < best[0] - _OTHER)
+        height, tilt = grid[:, 0] - best[0], grid[:, 1] - best[1]
+        sides = (height > _OTHER, height < -_OTHER, tilt > _OTHER_TILT, tilt < -_OTHER_TILT)
         return [best, *(grid[side][costs[side].argmin()] for side in sides if side.any())]
 
     def descend(self, begin: Floats) -> tuple[float, Floats]:

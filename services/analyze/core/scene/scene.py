@@ -162,7 +162,7 @@ class Scene:
         being, told = _grow(being, track, tall, measured, row, speed, frame_ns)
         chance = stature.child_probability(being.growth, told)
         being = replace(being, growth=stature.judge(being.growth, chance))
-        own_stature = stature.stature_of(being.growth)
+        own_stature = being.growth.stature
         share = tall.value / own_stature.value if tall is not None and own_stature is not None else None
         being = _postured(being, _posture(track.box, whole, share, still_s, pose), frame_ns)
         being, stays, crossings = self._zoned(being, track.track_id, foot, frame_ns)
@@ -235,7 +235,8 @@ class Scene:
             return replace(state, observations=observations)
         found = learning.learn(observations)
         if isinstance(found, Unknown):
-            return replace(state, observations=observations, why=found.why, try_ns=frame_ns + _LEARN_NS)
+            # What more people leave open was claimed too early.
+            return replace(state, observations=observations, learned=None, why=found.why, try_ns=frame_ns + _LEARN_NS)
         return replace(state, observations=observations, learned=found, try_ns=frame_ns + _RELEARN_NS)
 
     def _told_of(self, calibration: Calibration | None, state: SceneState) -> CalibrationFacts:

@@ -41,6 +41,7 @@ class Growth:
     walked: int = 0
     short: tuple[tuple[float, float], ...] = ()
     shared_share: float = 0.0
+    stature: Metres | None = None
     age: Age = "unsure"
 
 
@@ -48,7 +49,7 @@ def look(growth: Growth, at_ns: int, height: Metres, shared_m: float, *, walking
     """Somebody upright and whole was measured: ``height`` with the box's own sigma, ``shared_m`` the calibration's."""
     if at_ns - growth.looked_ns < _LOOK_NS:
         return growth
-    known = stature_of(growth)
+    known = growth.stature
     if known is not None and height.value < _SHORT_SHARE * known.value:
         return _shorter(replace(growth, looked_ns=at_ns), (height.value, height.sigma), walking=walking)
     growth = replace(growth, short=())
@@ -59,7 +60,9 @@ def look(growth: Growth, at_ns: int, height: Metres, shared_m: float, *, walking
     shared = shared_m / max(height.value, 0.3)
     before = len(growth.looks)
     mean_shared = (growth.shared_share * before + shared) / (before + 1)
-    return replace(growth, looks=looks, looked_ns=at_ns, walked=growth.walked + walking, shared_share=mean_shared)
+    stature = _stature(looks, mean_shared)
+    walked = growth.walked + walking
+    return replace(growth, looks=looks, looked_ns=at_ns, walked=walked, shared_share=mean_shared, stature=stature)
 
 
 def _shorter(growth: Growth, seen: tuple[float, float], *, walking: bool) -> Growth:
@@ -69,26 +72,25 @@ def _shorter(growth: Growth, seen: tuple[float, float], *, walking: bool) -> Gro
     short = (*growth.short, seen)
     if len(short) < _ANOTHER_LOOKS:
         return replace(growth, short=short)
-    return replace(growth, looks=short, walked=len(short), short=())
+    stature = _stature(short, growth.shared_share)
+    return replace(growth, looks=short, walked=len(short), short=(), stature=stature)
 
 
-def stature_of(growth: Growth) -> Metres | None:
+def _stature(looks: tuple[tuple[float, float], ...], shared_share: float) -> Metres:
     """The mean of the upper cluster of upright heights."""
-    if not growth.looks:
-        return None
-    heights = sorted(value for value, _ in growth.looks)
+    heights = sorted(value for value, _ in looks)
     top = heights[min(len(heights) - 1, int(_UPPER * len(heights)))]
-    own = sum(sigma for _, sigma in growth.looks) / len(growth.looks)
+    own = sum(sigma for _, sigma in looks) / len(looks)
     stray = math.hypot(own, _GAIT_SHARE * top)
     upper = [value for value in heights if value >= top - 2 * stray]
     mean = sum(upper) / len(upper)
-    sigma = math.hypot(stray / math.sqrt(len(upper)), 0.15 * stray, growth.shared_share * mean)
+    sigma = math.hypot(stray / math.sqrt(len(upper)), 0.15 * stray, shared_share * mean)
     return Metres(mean, sigma)
 
 
 def child_probability(growth: Growth, told_child: bool | None) -> float:
     """From stature and from what the model says; 0.5 when neither says anything."""
-    stature = stature_of(growth)
+    stature = growth.stature
     odds = 1.0
     if stature is not None:
         below = 0.5 * math.erfc((stature.value - CHILD_BELOW_M) / (stature.sigma * math.sqrt(2)))
