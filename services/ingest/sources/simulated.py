@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from services.simulation.studio import Studio
 
 _TICKS_PER_S = 90_000
-_LATEST_S = 0.5  # a machine that cannot keep up loses pictures, as a camera would; it does not fall behind for ever
+#: What is later than this is not drawn any more: the picture before is sent again, as by a camera whose processor is busy. The
+#: stream has no hole then. After so long a stillness the stream leaps on.
+_LATEST_S, _LONGEST_STILL_S = 0.5, 30.0
 _LOOK_EVERY_S = 0.1
 
 
@@ -68,9 +70,11 @@ class SimulatedConnection:
         scene = self._scene
         if not self._painted():
             return
-        for index, first in self._paced() if self._stream.paced else self._at_once():
+        picture = None
+        for index, first, fresh in self._paced() if self._stream.paced else self._at_once():
             world_s = self._world_s(index)
-            picture = scene.studio.picture(scene.camera_id, world_s)
+            if fresh or picture is None:
+                picture = scene.studio.picture(scene.camera_id, world_s)
             if picture is None:
                 raise SourceFailed("lost", f"simulated camera {scene.camera_id} is unplugged")
             for packet in self._encoder.encode(_frame(picture, scene.size, index - first, scene.frames_per_s)):
@@ -89,15 +93,19 @@ class SimulatedConnection:
             while not self._scene.studio.painted(self._scene.camera_id, _LOOK_EVERY_S):
                 if self._stop.is_set():
                     return False
-            self._scene.studio.days.world(self._world_s(0))  # the day is made before the first picture is due
+            # The day is made and the light mixed before the first picture is due: both take their time.
+            self._scene.studio.picture(self._scene.camera_id, self._world_s(0))
         except ModuleNotFoundError as error:
             raise SourceFailed("unusable", f"simulated cameras need {error.name}; install kanhu[simulation]") from error
         except KanhuError as error:
             raise SourceFailed("unusable", str(error)) from error
         return True
 
-    def _paced(self) -> Iterator[tuple[int, int]]:
-        """Numbers of pictures since the epoch as each is due, with the first: all cameras of a rate draw at the same instants."""
+    def _paced(self) -> Iterator[tuple[int, int, bool]]:
+        """Numbers of pictures since the epoch as each is due, the first, and whether there is time to draw it.
+
+        All cameras of a rate draw at the same instants.
+        """
         rate, clock = self._scene.frames_per_s, self._agreed()
         if clock is None:
             return
@@ -105,10 +113,13 @@ class SimulatedConnection:
         epoch_ns = clock.epoch_ns - ahead_ns
         first = index = -((epoch_ns - time.monotonic_ns()) * rate // NS_PER_S)
         while not self._stop.wait(max(0.0, (epoch_ns + index * NS_PER_S // rate - time.monotonic_ns()) / NS_PER_S)):
-            late_s = (time.monotonic_ns() - epoch_ns) / NS_PER_S - index / rate
-            if late_s > _LATEST_S:
-                index += int(late_s * rate)
-            yield index, first
+            late = (time.monotonic_ns() - epoch_ns) * rate // NS_PER_S - index
+            if late > _LONGEST_STILL_S * rate:
+                index += late
+            elif late > _LATEST_S * rate:
+                yield from ((missed, first, False) for missed in range(index, index + late))
+                index += late
+            yield index, first, True
             index += 1
 
     def _agreed(self) -> WorldClock | None:
@@ -120,10 +131,10 @@ class SimulatedConnection:
                 return None
         return clock
 
-    def _at_once(self) -> Iterator[tuple[int, int]]:
+    def _at_once(self) -> Iterator[tuple[int, int, bool]]:
         index = 0
         while not self._stop.is_set():
-            yield index, 0
+            yield index, 0, True
             index += 1
 
     def _world_s(self, index: int) -> float:
