@@ -24,6 +24,7 @@ from services.analyze.core.health_measures import (
     changed_share,
     likeness,
     lost_share,
+    most_moved,
     moved_back,
     shift_of,
 )
@@ -190,9 +191,13 @@ def _lately_lit(policy: HealthPolicy, health: Health, now: Glimpse) -> bool:
 
 def _shut(policy: HealthPolicy, known: Reference | None, now: Glimpse) -> bool:
     """Whether a dark picture shows nothing of the place any more."""
-    if known is None or likeness(now.small, known.small) < policy.trace_likeness:
+    if known is None:
         return True
-    return now.spread_level < policy.shut_contrast * float(known.small.std())
+    unlit = now.small < policy.dark_bright_level  # a clock written into the picture is no trace of the place
+    left, usual = now.small[unlit], known.small[unlit]
+    if likeness(left, usual) < policy.trace_likeness:
+        return True
+    return float(left.std()) < policy.shut_contrast * float(usual.std())
 
 
 def _compare(
@@ -235,7 +240,7 @@ def _still(policy: HealthPolicy, health: Health, now: Glimpse, changed: float) -
         return health
     if was.level is None or now.grey != before.grey or abs(now.mean_level - was.level) > policy.new_light_level:
         return replace(health, stillness=Stillness(level=now.mean_level))
-    moved = float(np.abs(now.small - before.small).max()) > policy.moved_level
+    moved = most_moved(now.small, before.small) > policy.moved_level
     window = (*was.window, Pair(now.at_ns, changed, moved))
     history = was.history
     while len(window) > policy.frozen_looks:

@@ -21,12 +21,14 @@ Floats = NDArray[np.float32]
 SMALL_WIDTH, SMALL_HEIGHT = 96, 54
 #: Rows seen at full resolution.
 _ROWS = 32
+#: At the top and at the bottom, in rows and in lines of the thumbnail: a tenth of the picture.
+_CLOCK_ROWS, _CLOCK_LINES = 3, 5
 #: An edge of fewer levels than this may be noise.
 _EDGE_LEVELS = 12
 #: A block keeps its edges down to this share of their usual strength.
 _GONE = 0.35
-#: A light is seen when so many points of the thumbnail are bright.
-_BRIGHTEST = 12
+#: The brightest twentieth of the thumbnail: a lamp, a clock written into the picture.
+_BRIGHTEST = SMALL_WIDTH * SMALL_HEIGHT // 20
 #: A picture whose chroma strays from grey by less than this on average was made by an infrared night mode.
 _GREY_LEVELS = 2.0
 
@@ -83,10 +85,18 @@ def edges_of(small: Floats) -> Floats:
 
 
 def changed_share(now: Plane, before: Plane) -> float:
-    """Share of the full-resolution pixels that differ between two glimpses; 1 if the picture's size does."""
+    """Share of the full-resolution pixels that differ between two glimpses, but for the picture's top and bottom, where a camera
+    writes its clock also over a frozen picture; 1 if the picture's size differs."""
     if now.shape != before.shape:
         return 1.0
-    return float(np.count_nonzero(cv2.absdiff(now, before))) / now.size
+    rows = slice(_CLOCK_ROWS, -_CLOCK_ROWS) if len(now) == _ROWS else slice(None)
+    return float(np.count_nonzero(cv2.absdiff(now[rows], before[rows]))) / now[rows].size
+
+
+def most_moved(now: Floats, before: Floats) -> float:
+    """The greatest change of a point of the thumbnail, likewise without its top and bottom; levels."""
+    lines = slice(_CLOCK_LINES, -_CLOCK_LINES)
+    return float(cv2.norm(now[lines], before[lines], cv2.NORM_INF))
 
 
 def likeness(left: Floats, right: Floats) -> float:

@@ -119,7 +119,13 @@ def test_the_same_picture_again_and_again_is_frozen_after_twenty_seconds(learned
     rng = np.random.default_rng(3)
     alive = watch((shown(ROOM, rng) for _ in range(30)), health=learned)[-1]
     still = shown(ROOM, rng)
-    seen = watch((still for _ in range(40)), health=alive)
+
+    def dated(second: int) -> Plane:
+        picture = still.copy()
+        picture[6:24, 400 + second % 10 : 440] = 220  # the camera goes on writing its clock
+        return picture
+
+    seen = watch((dated(second) for second in range(40)), health=alive)
     first = next(number for number, health in enumerate(seen, 1) if health.state == "frozen")
     assert first <= 21
     assert {health.state for health in seen[first:]} == {"frozen"}
@@ -176,6 +182,19 @@ def test_a_move_at_night_is_told_once_the_night_is_known(learned: Health) -> Non
     rng = np.random.default_rng(3)
     night = watch((shown(0.5 * ROOM + 20, rng) for _ in range(10)), GREY, learned)[-1]
     assert watch((shown(turned(0.5 * ROOM + 20), rng) for _ in range(6)), GREY, night)[-1].state == "moved"
+
+
+def test_a_clock_written_into_the_picture_does_not_light_a_dark_room() -> None:
+    rng = np.random.default_rng(3)
+
+    def dated(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        picture = picture.copy()
+        picture[8:22, 400:630:2] = 220
+        return picture
+
+    day = watch(shown(dated(ROOM), rng) for _ in range(12))[-1]
+    for fault, kind in ((unlit, "dark"), (shut, "covered")):
+        assert watch((shown(dated(fault(ROOM)), rng) for _ in range(6)), health=day)[-1].state == kind
 
 
 def test_darkness_that_falls_slowly_is_dark_however_black_it_gets(learned: Health) -> None:
