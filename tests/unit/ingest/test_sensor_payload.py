@@ -165,3 +165,9 @@ FIELDS = st.sampled_from(
 def test_no_document_does_more_than_be_refused(kind: Kind, document: dict[str, Any]) -> None:
     with contextlib.suppress(Corrupt):
         read(kind, json.dumps(document))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sensor_may_say_that_it_is_alive_and_nothing_else(kind: Kind) -> None:
+    assert read(kind, '{"heartbeat": true}') == HeartbeatReading(**head())
+    assert read(kind, '{"heartbeat": false}') is None
