@@ -12,7 +12,7 @@ from services.backbone.ports import Backbone, Catalog, Clock, KeyStore, Log, Obj
 from services.backbone.settings_file import read_secret
 from services.backbone.system_clock import SystemClock
 from services.contracts import topics
-from services.contracts.errors import Rejected
+from services.contracts.errors import Rejected, Transient
 from services.contracts.settings import DistributedBackbone, EmbeddedBackbone, PostgresSettings, S3Settings, Settings
 
 Role = Literal["agent", "analyze", "retain", "console", "tool"]
@@ -114,7 +114,11 @@ async def _open_distributed(
     private = KeyDirectory(Path(place.keys))
     if role == "agent":  # topics are the centre's to make; an agent must start, and spool, while the log is away
         return Backbone(log, clock, private)
-    await log.ensure(topics.ALL)
+    try:
+        await log.ensure(topics.ALL)
+    except Transient:
+        if role != "tool":  # footage can be listed and exported, too, while the log is away
+            raise
     catalog = _postgres(place.postgres)
     opened.append(catalog)
     await catalog.migrate()

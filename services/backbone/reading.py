@@ -5,7 +5,7 @@ Belongs here: knowing the end. Does not belong here: following a topic as it gro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from services.backbone.ports import Consumer, Delivered, TopicPartition
 from services.contracts.errors import Transient
@@ -17,17 +17,22 @@ SILENT_POLLS = 5
 _MOST_RECORDS = 1000
 
 
-async def read_to_end(consumer: Consumer, *, tail_records: int | None = None) -> AsyncIterator[Delivered]:
+async def read_to_end(
+    consumer: Consumer, *, tail_records: int | None = None, begin: Mapping[TopicPartition, int] | None = None
+) -> AsyncIterator[Delivered]:
     """Every record that is in the consumer's topics now, in order for each partition; some that come meanwhile, too.
 
-    With ``tail_records`` only about so many of each partition. The consumer has no group and was not read from before.
-    ``Transient``: the log is away.
+    With ``tail_records`` only about so many of each partition; with ``begin`` only those partitions from there on. The
+    consumer has no group and was not read from before. ``Transient``: the log is away.
     """
-    ends = await _ends(consumer)
-    if tail_records is not None:
-        for partition, (start, end) in ends.items():
-            if end - tail_records > start:
-                await consumer.seek(partition, end - tail_records)
+    ends = await bounds(consumer)
+    if begin is not None:
+        consumer.pause(consumer.assignment() - begin.keys())
+        ends = {one: (start, end) for one, (start, end) in ends.items() if end > begin.get(one, end)}
+    for partition, (start, end) in ends.items():
+        first = begin[partition] if begin is not None else end - tail_records if tail_records is not None else start
+        if first > start:
+            await consumer.seek(partition, first)
     silent = 0
     while ends and silent < SILENT_POLLS:
         records = await consumer.poll(max_records=_MOST_RECORDS, timeout_s=_POLL_S)
@@ -42,8 +47,8 @@ async def read_to_end(consumer: Consumer, *, tail_records: int | None = None) ->
                 del ends[record.topic_partition]
 
 
-async def _ends(consumer: Consumer) -> dict[TopicPartition, tuple[int, int]]:
-    """First and next offset of the partitions that hold something."""
+async def bounds(consumer: Consumer) -> dict[TopicPartition, tuple[int, int]]:
+    """First and next offset of the partitions that hold something. ``Transient``: the log is away."""
     for _ in range(SILENT_POLLS):
         if consumer.assignment():
             starts, ends = await consumer.start_offsets(), await consumer.end_offsets()

@@ -30,6 +30,7 @@ from services.retention.footage import being_written_since, list_footage
 from services.retention.incidents import follow_incidents, list_incidents
 
 DONE, FINDINGS = 0, 1
+_LIVE_PATIENCE_S = 5  # until the GOP that is being filmed is signed
 Subparsers = argparse._SubParsersAction  # argparse gives the type no public name
 Work = Callable[[argparse.Namespace, Backbone, Settings], Awaitable[int]]
 
@@ -125,7 +126,8 @@ async def _export_footage(arguments: argparse.Namespace, backbone: Backbone, set
     if not arguments.out.parent.is_dir():
         raise Rejected(f"there is no directory {arguments.out.parent}")
     camera_id = check_name(arguments.camera, "camera")
-    files = await export_footage(backbone, camera_id, from_ns, to_ns, arguments.out)
+    exported = await export_footage(backbone, camera_id, from_ns, to_ns, arguments.out)
+    files = exported.files
     for row in files:
         _print(arguments, row, f"{row['path']}  {row['start']} .. {row['end']}  sha256 {row['sha256']}")
     rows = await list_footage(backbone.need_catalog(), camera_id=camera_id, from_ns=from_ns, to_ns=to_ns)
@@ -134,10 +136,11 @@ async def _export_footage(arguments: argparse.Namespace, backbone: Backbone, set
             _print(arguments, row, _footage_line(row))
     if not files and not arguments.json:
         print(f"no footage of {camera_id} in that range is in the store")
-    unsealed_ns = await being_written_since(backbone.need_catalog(), camera_id)
+    unsealed_ns = exported.live_ns or await being_written_since(backbone.need_catalog(), camera_id)
     if unsealed_ns is not None and to_ns > unsealed_ns:
-        since, patience_s = format_rfc3339(unsealed_ns), settings.retain.segment_s
-        text = f"footage from {since} on is still being sealed; export again in about {patience_s:g} s for the rest"
+        since = format_rfc3339(unsealed_ns)
+        patience_s = settings.retain.segment_s if exported.live_ns is None else _LIVE_PATIENCE_S
+        text = f"footage from {since} on is not complete yet; export again in about {patience_s:g} s for the rest"
         _print(arguments, {"kind": "unsealed", "camera_id": camera_id, "start": since, "start_ns": unsealed_ns}, text)
     return DONE if files else FINDINGS
 

@@ -1,40 +1,57 @@
 """Exporting footage: whole GOPs that cover a range, one MP4 a contiguous run, bytes as the agent made them.
 
 Chunks are cut out of stored segments by their trailers and written behind the init segment, with a trailer of their own, so that
-each file plays anywhere and verifies alone. A file appears under its name only when it is whole.
+each file plays anywhere and verifies alone. What is not sealed yet comes from the log, in the same form. A file appears under
+its name only when it is whole.
 
-Does not belong here: which segments exist (``footage.py``), who may export (``console``).
+Does not belong here: which segments exist (``footage.py``), what the log holds (``tail.py``), who may export (``console``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from services.backbone.durable_file import sync_directory, translate
-from services.backbone.ports import Backbone, ObjectStore
+from services.backbone.ports import Backbone, Catalog, ObjectStore
 from services.contracts.errors import Corrupt
-from services.contracts.media_record import ChunkFacts
+from services.contracts.media_record import ChunkFacts, RunFacts
 from services.contracts.time import format_rfc3339
 from services.media import chain
 from services.media.segment import SegmentBuilder, Trailer, decode_trailer, trailer_bytes_at_end
-from services.retention.footage import Row, segments_between
+from services.retention.footage import Row, newest_of_run, sealed_until, segments_between
+from services.retention.tail import TailPiece, read_tail
 
 _TRAILER_GUESS_BYTES = 256 * 1024
+_PIECE_BYTES = 1024 * 1024
+
+
+#: Reads so many bytes from an offset of a segment.
+ReadRange = Callable[[int, int], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """``files`` describe what was written. ``live_ns``: where the log's footage of a run ends that has not ended."""
+
+    files: list[Row]
+    live_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Chunks ``[first, end)`` of a stored segment, as its trailer lists them."""
+    """Chunks ``[first, end)`` of a segment, or of what has the form of one, as its trailer lists them."""
 
-    key: str
-    version_id: str
+    read: ReadRange
     trailer: Trailer
     first: int
     end: int
@@ -54,21 +71,89 @@ class _Cut:
 
 async def export_footage(
     backbone: Backbone, camera_id: str, from_ns: int, to_ns: int, out: Path, *, stream: str = "record"
-) -> list[Row]:
-    """Write the files and describe each: ``kind`` file, path, run, bounds, digest, chunks. No footage: an empty list."""
-    async with backbone.need_catalog().snapshot() as tx:
-        rows = await segments_between(tx, camera_id, from_ns, to_ns, stream)
+) -> Exported:
+    """Write the files and describe each: ``kind`` file, path, run, bounds, digest, chunks. No footage: no file."""
+    catalog, store = backbone.need_catalog(), backbone.need_store()
     written: list[Row] = []
-    store = backbone.need_store()
     pieces: list[_Cut] = []
-    async for cut in _cuts(store, rows, from_ns, to_ns):
-        if pieces and not _continues(pieces[-1], cut):
-            written.append(await _write(store, pieces, _numbered(out, len(written))))
-            pieces = []
-        pieces.append(cut)
-    if pieces:
-        written.append(await _write(store, pieces, _numbered(out, len(written))))
-    return written
+    with _scratch_beside(out) as scratch:
+        # The log first: what is sealed meanwhile is then in both, and never in neither.
+        tail = None
+        if stream == "record" and to_ns > await sealed_until(catalog, camera_id):
+            tail = await read_tail(
+                backbone, camera_id, (from_ns, to_ns), scratch, partial(_stored_init, catalog, store)
+            )
+        async with catalog.snapshot() as tx:
+            rows = await segments_between(tx, camera_id, from_ns, to_ns, stream)
+            found = tail.pieces if tail is not None else []
+            sealed = {piece.run.run_id: await newest_of_run(tx, piece.run) for piece in found}
+        async for cut in _all(_cuts(store, rows, from_ns, to_ns), _tail_cuts(scratch, found, sealed, from_ns, to_ns)):
+            if pieces and not _continues(pieces[-1], cut):
+                written.append(await _write(pieces, _numbered(out, len(written))))
+                pieces = []
+            pieces.append(cut)
+        if pieces:
+            written.append(await _write(pieces, _numbered(out, len(written))))
+    return Exported(written, tail.ends_ns if tail is not None else None)
+
+
+async def _all(*sources: AsyncIterator[_Cut]) -> AsyncIterator[_Cut]:
+    for source in sources:
+        async for cut in source:
+            yield cut
+
+
+@contextlib.contextmanager
+def _scratch_beside(out: Path) -> Iterator[BinaryIO]:
+    """A file without a name on the disk that the export goes to; media are on no other for a moment."""
+    try:
+        with tempfile.TemporaryFile(dir=out.parent) as scratch:
+            yield cast(BinaryIO, scratch)
+    except OSError as error:
+        raise translate(error, f"writing beside {out}") from error
+
+
+async def _stored_init(catalog: Catalog, store: ObjectStore, run: RunFacts) -> bytes | None:
+    """The init segment of a run that has a stored segment."""
+    async with catalog.snapshot() as tx:
+        row = await newest_of_run(tx, run)
+    if row is None:
+        return None
+    trailer = await _trailer_of(store, row)
+    return await _read(store, row["object_key"], row["version_id"], 0, trailer.init_bytes)
+
+
+async def _tail_cuts(
+    scratch: BinaryIO,
+    pieces: Iterable[TailPiece],
+    sealed: Mapping[str, Mapping[Any, Any] | None],
+    from_ns: int,
+    to_ns: int,
+) -> AsyncIterator[_Cut]:
+    """The wanted part of what is not sealed."""
+    for piece in pieces:
+        newest = sealed[piece.run.run_id]
+        trailer = piece.trailer
+        unsealed = [
+            index for index, facts in enumerate(trailer.chunks) if newest is None or facts.seq > newest["last_seq"]
+        ]
+        first, end = whole_gops(trailer.chunks[unsealed[0] :], from_ns, to_ns) if unsealed else (0, 0)
+        if first < end:
+            yield _Cut(partial(_read_file, scratch, piece.start_byte), trailer, unsealed[0] + first, unsealed[0] + end)
+
+
+async def _read_file(file: BinaryIO, origin: int, start: int, length: int) -> AsyncIterator[bytes]:
+    while length > 0:
+        piece = await asyncio.to_thread(_read_at, file, origin + start, min(length, _PIECE_BYTES))
+        if not piece:
+            raise Corrupt("what was read from the log is gone from the disk; export again")
+        yield piece
+        start, length = start + len(piece), length - len(piece)
+
+
+def _read_at(file: BinaryIO, position: int, length: int) -> bytes:
+    file.seek(position)
+    return file.read(length)
 
 
 async def _cuts(store: ObjectStore, rows: Iterable[Mapping[Any, Any]], from_ns: int, to_ns: int) -> AsyncIterator[_Cut]:
@@ -81,7 +166,11 @@ async def _cuts(store: ObjectStore, rows: Iterable[Mapping[Any, Any]], from_ns: 
             trailer = await _trailer_of(store, row)
             first, end = whole_gops(trailer.chunks, from_ns, to_ns)
             if first < end:
-                yield _Cut(row["object_key"], row["version_id"], trailer, first, end)
+                yield _Cut(partial(_read_object, store, row["object_key"], row["version_id"]), trailer, first, end)
+
+
+def _read_object(store: ObjectStore, key: str, version_id: str, start: int, length: int) -> AsyncIterator[bytes]:
+    return store.read(key, version_id, start=start, length=length)
 
 
 def whole_gops(chunks: tuple[ChunkFacts, ...], from_ns: int, to_ns: int) -> tuple[int, int]:
@@ -127,10 +216,10 @@ def _numbered(out: Path, index: int) -> Path:
     return out if index == 0 else out.with_name(f"{out.stem}.{index + 1}{out.suffix}")
 
 
-async def _write(store: ObjectStore, cuts: list[_Cut], path: Path) -> Row:
+async def _write(cuts: list[_Cut], path: Path) -> Row:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
     head = cuts[0]
-    init = await _read(store, head.key, head.version_id, 0, head.trailer.init_bytes)
+    init = b"".join([piece async for piece in head.read(0, head.trailer.init_bytes)])
     builder = SegmentBuilder(head.trailer.run, init)
     digest = hashlib.sha256()
     try:
@@ -142,7 +231,7 @@ async def _write(store: ObjectStore, cuts: list[_Cut], path: Path) -> Row:
 
             await asyncio.to_thread(put, init)
             for cut in cuts:
-                async for piece in store.read(cut.key, cut.version_id, start=cut.start_byte, length=cut.size_bytes):
+                async for piece in cut.read(cut.start_byte, cut.size_bytes):
                     await asyncio.to_thread(put, piece)
                 for facts, size in zip(cut.facts, cut.trailer.sizes[cut.first : cut.end], strict=True):
                     builder.add_facts(facts, size)

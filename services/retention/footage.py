@@ -12,6 +12,7 @@ from sqlalchemy import or_, select
 
 from services.backbone.catalog_schema import coverage, gap, segment
 from services.backbone.ports import Catalog, Transaction
+from services.contracts.media_record import RunFacts
 from services.contracts.time import format_rfc3339
 
 Row = dict[str, Any]
@@ -66,6 +67,22 @@ async def _gaps_between(
         chosen.append(gap.c.start_ns < to_ns)
     rows = await tx.rows(select(gap).where(*chosen).order_by(gap.c.camera_id, gap.c.start_ns))
     return [dict(row) for row in rows]
+
+
+async def newest_of_run(tx: Transaction, run: RunFacts) -> Mapping[Any, Any] | None:
+    """The ledger row of a run's last stored segment; ``None`` while there is none."""
+    mine = (segment.c.camera_id == run.camera_id) & (segment.c.stream == run.stream) & (segment.c.run_id == run.run_id)
+    rows = await tx.rows(select(segment).where(mine).order_by(segment.c.first_seq.desc()).limit(1))
+    return dict(rows[0]) if rows else None
+
+
+async def sealed_until(catalog: Catalog, camera_id: str, *, stream: str = "record") -> int:
+    """Where a camera's newest stored segment ends, ns UTC; 0 when it has none."""
+    mine = (segment.c.camera_id == camera_id) & (segment.c.stream == stream)
+    async with catalog.snapshot() as tx:
+        # The newest by start: segments follow one another, and the index gives it at once.
+        rows = await tx.rows(select(segment.c.end_ns).where(mine).order_by(segment.c.start_ns.desc()).limit(1))
+    return int(rows[0]["end_ns"]) if rows else 0
 
 
 async def being_written_since(catalog: Catalog, camera_id: str, *, stream: str = "record") -> int | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.contracts.media_record import Chunk
 from services.media.segment import read_segment
+from services.media.verify import verify_segment
 from tests.harness.drawn_footage import Agent, DrawnRun
 from tests.harness.footage import FIRST, LAST, export, findings, gaps, segments
 from tests.harness.ground import Plug
@@ -131,17 +134,38 @@ async def test_a_clean_stop_leaves_no_scratch_and_the_open_segment_in_the_log(bo
     assert_each_chunk_once(box_house.site, run)
 
 
-async def test_an_export_says_what_is_still_being_sealed_and_nothing_once_the_run_ended(
-    box_house: House, tmp_path: Path
-) -> None:
+async def test_an_export_goes_up_to_the_newest_signature_and_says_what_is_missing(house: House, tmp_path: Path) -> None:
+    """Of what is not sealed yet the log is read, when it can be. What a stranger says there is no footage."""
     run = recent_run("yard")
-    await box_house.append([run.start(), *run.chunks(25)])
-    await box_house.until(lambda: len(segments(box_house.site, "yard")) == 2, "two segments")
-    words = ["footage", "export", "--camera", "yard", "--from", FIRST, "--to", LAST]
-    live = box_house.site.lines(*words, "--out", str(tmp_path / "live.mp4"), expect=(0,))
-    assert [row["kind"] for row in live if row["kind"] != "gap"] == ["file", "unsealed"]  # silence is a presumed gap
-    assert live[-1]["start_ns"] == live[0]["end_ns"] == segments(box_house.site, "yard")[-1]["end_ns"]
-    await box_house.append([run.end()])
-    await box_house.until_stored(run)
-    ended = box_house.site.lines(*words, "--out", str(tmp_path / "ended.mp4"), expect=(0,))
-    assert [row["kind"] for row in ended] == ["file", "gap"]
+
+    def exported(name: str) -> tuple[list[bytes], dict[str, Any]]:
+        """The chunks in the file, and the row that says what is missing."""
+        words = ["footage", "export", "--camera", "yard", "--from", FIRST, "--to", LAST]
+        rows = house.site.lines(*words, "--out", str(tmp_path / name), expect=(0,))
+        [file, *missing] = [row for row in rows if row["kind"] != "gap"]  # silence is a presumed gap
+        octets = (tmp_path / name).read_bytes()
+        assert verify_segment(octets, run.agent.public_key).is_authentic
+        assert [row["kind"] for row in missing] in ([], ["unsealed"])
+        assert not missing or missing[0]["start_ns"] == file["end_ns"]
+        return [bytes(value) for value in read_segment(octets).values], missing[0] if missing else {}
+
+    made = run.chunks(7)  # GOPs of five chunks, two of them to a segment
+    await house.append([run.start(), *made])
+    assert exported("unsealed.mp4")[0] == [chunk.value for chunk in made[:5]]
+    made += run.chunks(20)
+    stranger = DrawnRun(Agent("stranger"), "yard", 9, run.next_ns + 1)
+    await house.append([*made[7:], *stranger.whole(10)])
+    await house.until(lambda: len(segments(house.site, "yard")) == 2, "two segments")
+    values, missing = exported("both.mp4")
+    assert values == [chunk.value for chunk in made[:25]]
+    assert missing["start_ns"] == made[24].facts.end_ns
+    if house.site.settings["backbone"]["mode"] == "distributed":  # an embedded house without its log opens for nobody
+        with house.ground.away("log"):
+            values, missing = exported("sealed.mp4")
+        assert values == [chunk.value for chunk in made[:20]]
+        assert missing["start_ns"] == made[19].facts.end_ns
+    await house.append([run.chunk(signed=True), run.end()])
+    await house.until_stored(run)
+    values, missing = exported("ended.mp4")
+    assert (len(values), missing) == (28, {})
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
