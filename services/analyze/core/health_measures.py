@@ -66,7 +66,7 @@ def glimpse_of(at_ns: int, luma: Plane, chroma: tuple[Plane, Plane] | None, *, f
         small = small * np.float32(219 / 255) + np.float32(16)
     step = max(1, height // _ROWS)
     rows = np.ascontiguousarray(luma[step // 2 :: step][:_ROWS])
-    sharpness, edge_share = _sharpness(rows)
+    sharpness, edge_share = _sharpness(rows[_CLOCK_ROWS:-_CLOCK_ROWS] if len(rows) == _ROWS else rows)
     mean, spread = cv2.meanStdDev(small)
     bright = float(np.partition(small, small.size - _BRIGHTEST, axis=None)[small.size - _BRIGHTEST])
     return Glimpse(

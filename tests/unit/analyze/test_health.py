@@ -184,16 +184,17 @@ def test_a_move_at_night_is_told_once_the_night_is_known(learned: Health) -> Non
     assert watch((shown(turned(0.5 * ROOM + 20), rng) for _ in range(6)), GREY, night)[-1].state == "moved"
 
 
-def test_a_clock_written_into_the_picture_does_not_light_a_dark_room() -> None:
+def test_a_clock_written_into_the_picture_neither_lights_a_dark_room_nor_sharpens_a_blurred_one() -> None:
     rng = np.random.default_rng(3)
 
     def dated(picture: NDArray[np.float32]) -> NDArray[np.float32]:
         picture = picture.copy()
-        picture[8:22, 400:630:2] = 220
+        for line in (slice(8, 22), slice(340, 354)):
+            picture[line, 400:630:2] = 220
         return picture
 
     day = watch(shown(dated(ROOM), rng) for _ in range(12))[-1]
-    for fault, kind in ((unlit, "dark"), (shut, "covered")):
+    for fault, kind in ((unlit, "dark"), (shut, "covered"), (blurred, "defocused")):
         assert watch((shown(dated(fault(ROOM)), rng) for _ in range(6)), health=day)[-1].state == kind
 
 
