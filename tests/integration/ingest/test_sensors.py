@@ -102,10 +102,11 @@ async def test_what_cannot_be_read_is_a_dead_letter_with_the_payload_and_the_rea
             await publish(mosquitto, "room/climate", payload)
 
         async def three() -> bool:
-            return len(await dead_letters(agent)) == 3
+            return len({one.value for one in await dead_letters(agent)}) == 3
 
         await until(three, "three dead letters")
-        letters = await dead_letters(agent)
+        # A busy machine may have one stand in the log twice (outbox): the letters are told apart by what they hold.
+        letters = list({one.value: one for one in await dead_letters(agent)}.values())
         await publish(mosquitto, "room/climate", "21")
 
         async def after() -> bool:

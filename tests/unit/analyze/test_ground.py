@@ -45,7 +45,7 @@ def test_projection_agrees_with_a_textbook_camera_and_comes_back(seed: int, tall
     assert floor_point(lens, fx, fy) == pytest.approx((x_m, y_m), abs=0.02 * y_m)
     hx, hy = centred(head)
     seen = stand(lens, np.array((fx + hx) / 2), np.array(hy), np.array(fy))
-    assert float(seen.height_m) == pytest.approx(tall_m, abs=0.15 if bent else 0.01)
+    assert float(seen.height_m) == pytest.approx(tall_m, abs=0.15 if bent else 0.02)
 
 
 def test_what_is_above_the_horizon_stands_nowhere() -> None:
