@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from services.backbone.embedded.object_name import VERSION, VersionName, parse_file_name, split_suffix
 from services.backbone.ports import StoredObject
 from services.contracts.errors import Corrupt, NotFound
+
+Found = TypeVar("Found")
 
 
 def newest(place: Path) -> VersionName | None:
@@ -43,8 +45,29 @@ def find(place: Path, key: str, version_id: str | None) -> VersionName:
     else:
         found = next((version for version in versions_of(place) if version.version_id == version_id), None)
     if found is None:
-        raise NotFound(f"{key} is not in the store" if version_id is None else f"{key} has no version {version_id}")
+        raise missing(key, version_id)
     return found
+
+
+def missing(key: str, version_id: str | None) -> NotFound:
+    return NotFound(f"{key} is not in the store" if version_id is None else f"{key} has no version {version_id}")
+
+
+def looked_up(place: Path, key: str, version_id: str | None, look: Callable[[VersionName], Found]) -> Found:
+    """What ``look`` finds at a version's file, even while another writer gives that file a new name.
+
+    A listing made during a rename may show the old name, both or neither (POSIX ``readdir``), so a miss is only believed
+    with the directory locked. Raises ``NotFound``.
+    """
+    with contextlib.suppress(FileNotFoundError, NotFound):
+        return look(find(place, key, version_id))
+    if version_id is not None and not VERSION.match(version_id):
+        raise missing(key, version_id[:64])
+    try:
+        with locked(place.parent, make=False):
+            return look(find(place, key, version_id))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise missing(key, version_id) from error
 
 
 def stored_object(key: str, directory: Path, version: VersionName) -> StoredObject:
@@ -68,11 +91,7 @@ def _shown(key: str, version: VersionName) -> StoredObject:
 def open_version(directory: Path, stored: StoredObject) -> BinaryIO:
     """Open a version for reading, even if its retention or hold (its file's name) changes at this moment."""
     place = directory / stored.key.rpartition("/")[2]
-    for _ in range(5):
-        version = find(place, stored.key, stored.version_id)
-        with contextlib.suppress(FileNotFoundError):
-            return (directory / version.file_name).open("rb")
-    raise NotFound(f"{stored.key} has no version {stored.version_id} any more")
+    return looked_up(place, stored.key, stored.version_id, lambda version: (directory / version.file_name).open("rb"))
 
 
 def walk(root: Path, prefix: str) -> Iterator[list[StoredObject]]:
@@ -122,14 +141,20 @@ def prune(directory: Path, root: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Exclude other writers, in this process or another, from one directory. The lock goes with the process."""
+def locked(directory: Path, *, make: bool = True) -> Iterator[None]:
+    """Exclude other writers, in this process or another, from one directory. The lock goes with the process.
+
+    A directory that is not there is made, or ``FileNotFoundError`` is raised with ``make=False``.
+    """
     while True:
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if make:
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         try:
             descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:  # pruned between the two lines
-            continue
+            if make:
+                continue
+            raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _same_directory(descriptor, directory):

@@ -119,7 +119,7 @@ class DirectoryStore:
 
     def _stat(self, key: str, version_id: str | None) -> StoredObject:
         place = self._root / check_key(key)
-        return self._stored(key, place, listing.find(place, key, version_id))
+        return listing.looked_up(place, key, version_id, lambda version: self._stored(key, place, version))
 
     def _stored(self, key: str, place: Path, version: VersionName) -> StoredObject:
         return listing.stored_object(key, place.parent, version)
@@ -202,7 +202,7 @@ class DirectoryStore:
     @contextlib.contextmanager
     def _changing(self, key: str, version_id: str) -> Iterator[tuple[Path, VersionName]]:
         place = self._root / check_key(key)
-        listing.find(place, key, version_id)  # NotFound before a lock is taken on a directory that may not exist
+        listing.looked_up(place, key, version_id, lambda version: version)  # NotFound before a lock makes a directory
         with listing.locked(place.parent):
             yield place, listing.find(place, key, version_id)
 
