@@ -71,8 +71,9 @@ async def test_over_udp_slices_come_in_order_without_holes(
     await agent.assert_genuine(runs)
     expected = slice_digests(source, codec_of(source))
     got = slices_of(runs, tmp_path)
-    assert got == expected[: len(got)], first_difference(got, expected)
-    assert len(got) >= len(expected) - 4, "UDP may lose the very last at the end of a stream, no more"
+    whole = got if got == expected[: len(got)] else got[:-1]  # the end of the session may cut the access unit under way
+    assert whole == expected[: len(whole)], first_difference(whole, expected)
+    assert len(whole) >= len(expected) - 4, "UDP may lose the very last at the end of a stream, no more"
 
 
 async def test_a_camera_that_asks_for_digest_gets_it_from_any_place(
