@@ -6,14 +6,24 @@ Belongs here: opening and closing all ports of one process. Does not belong here
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from services.backbone.ports import Backbone, Catalog, Clock, KeyStore, Log, ObjectStore
 from services.backbone.settings_file import read_secret
 from services.backbone.system_clock import SystemClock
 from services.contracts import topics
 from services.contracts.errors import Rejected, Transient
-from services.contracts.settings import DistributedBackbone, EmbeddedBackbone, PostgresSettings, S3Settings, Settings
+from services.contracts.settings import (
+    DistributedBackbone,
+    EmbeddedBackbone,
+    KafkaSettings,
+    PostgresSettings,
+    S3Settings,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from services.backbone.distributed.kafka_log_access import KafkaAccess
 
 Role = Literal["agent", "analyze", "retain", "console", "tool"]
 _ROLES: tuple[Role, ...] = ("agent", "analyze", "retain", "console", "tool")
@@ -109,7 +119,7 @@ async def _open_distributed(
     from services.backbone.distributed.kafka_log import KafkaLog
     from services.backbone.embedded.key_directory import KeyDirectory
 
-    log = KafkaLog(place.kafka.bootstrap, replication=place.kafka.replication)
+    log = KafkaLog(_kafka_access(place.kafka), replication=place.kafka.replication)
     opened.append(log)
     private = KeyDirectory(Path(place.keys))
     if role == "agent":  # topics are the centre's to make; an agent must start, and spool, while the log is away
@@ -128,19 +138,34 @@ async def _open_distributed(
     return Backbone(log, clock, _catalog_keys(catalog, private), store, catalog)
 
 
+def _kafka_access(settings: KafkaSettings) -> KafkaAccess:
+    from services.backbone.distributed.kafka_log_access import KafkaAccess, KafkaSasl
+    from services.backbone.tls import client_context
+
+    sasl = None
+    if (given := settings.sasl) is not None:
+        what = f"password of Kafka user {given.username!r}"
+        password = read_secret(file=given.password_file, env=given.password_env, what=what)
+        sasl = KafkaSasl(given.mechanism, given.username, password)
+    return KafkaAccess(settings.bootstrap, None if settings.tls is None else client_context(settings.tls), sasl)
+
+
 def _postgres(settings: PostgresSettings) -> Catalog:
     from services.backbone.distributed.postgres_catalog import PostgresCatalog
+    from services.backbone.tls import client_context
 
     password = read_secret(
         file=settings.password_file, env=settings.password_env, what=f"password of database user {settings.user!r}"
     )
     return PostgresCatalog(
-        settings.host, settings.port, database=settings.database, user=settings.user, password=password
-    )
+        settings.host, settings.port, database=settings.database, user=settings.user, password=password,
+        tls=None if settings.tls is None else client_context(settings.tls),
+    )  # fmt: skip
 
 
 def _s3(settings: S3Settings) -> ObjectStore:
     from services.backbone.distributed.s3_store import S3Store
+    from services.backbone.tls import client_context
 
     return S3Store(
         settings.endpoint,
@@ -148,6 +173,7 @@ def _s3(settings: S3Settings) -> ObjectStore:
         access_key=read_secret(file=settings.access_key_file, env=settings.access_key_env, what="S3 access key"),
         secret_key=read_secret(file=settings.secret_key_file, env=settings.secret_key_env, what="S3 secret key"),
         secure=settings.secure,
+        tls=None if settings.tls is None else client_context(settings.tls),
         region=settings.region,
     )
 

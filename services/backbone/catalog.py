@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.backbone import metrics
+from services.backbone.tls import tls_complaint
 from services.contracts.errors import KanhuError, Rejected, Transient
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -124,7 +125,8 @@ class SqlCatalog(abc.ABC):
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             return Transient(f"{self._name} closed the connection: {_first_line(cause)}")
         kind = self._judge(cause)
-        return kind(f"{self._name}: {_first_line(cause)}; {_ADVICE[kind.__name__]}")
+        told = tls_complaint(cause) or f"{_first_line(cause)}; {_ADVICE[kind.__name__]}"
+        return kind(f"{self._name}: {told}")
 
 
 _ADVICE = {

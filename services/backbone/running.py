@@ -29,8 +29,9 @@ from services.backbone.readiness import Readiness
 from services.backbone.settings_file import BOX_FILE, for_data_directory, load_settings
 from services.backbone.shutdown import follow_parent, stop_on_signals
 from services.backbone.telemetry import configure_logging
+from services.backbone.tls import in_the_clear
 from services.contracts.errors import KanhuError, Transient
-from services.contracts.settings import Settings
+from services.contracts.settings import DistributedBackbone, Settings
 
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 10.0
@@ -122,6 +123,8 @@ async def _live(name: str, run: Service, settings: Settings, path: Path | None) 
 async def _work(
     name: str, run: Service, settings: Settings, path: Path | None, stop: asyncio.Event, readiness: Readiness
 ) -> int:
+    if isinstance(settings.backbone, DistributedBackbone) and (clear := in_the_clear(settings.backbone)):
+        logger.warning("servers are spoken to without verified TLS", servers=clear, remedy="add tls to their settings")
     async with _backbone(settings, role_of(name), stop, readiness) as backbone:
         if backbone is None:
             return 0

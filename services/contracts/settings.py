@@ -6,9 +6,9 @@ Any scalar can be overridden by an environment variable: ``KANHU_BACKBONE__KAFKA
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from services.contracts.cloud_event import Payload
 from services.contracts.entity import CameraConfig, SensorConfig
@@ -34,20 +34,73 @@ class EmbeddedBackbone(Payload):
     )
 
 
+class TlsSettings(Payload):
+    """A connection over TLS; ``tls: true`` is enough. The server's certificate and name are always verified."""
+
+    ca_file: str | None = Field(
+        default=None, description="certificates of the authorities to believe, PEM; default: those of the system"
+    )
+    cert_file: str | None = Field(default=None, description="our certificate and its chain, PEM, if the server asks")
+    key_file: str | None = Field(default=None, description="its private key, PEM, not encrypted")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together; give both or none")
+        return self
+
+
+def _switched(value: Any) -> Any:
+    """``tls: true`` is ``tls: {}``; as a word, too, since the environment knows no other."""
+    match str(value).lower() if isinstance(value, bool | str) else None:
+        case "true":
+            return {}
+        case "false":
+            return None
+    return value
+
+
+Tls = Annotated[TlsSettings | None, BeforeValidator(_switched, json_schema_input_type=TlsSettings | bool | None)]
+
+
+class KafkaSaslSettings(Payload):
+    """A name and a password for Kafka."""
+
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    username: str
+    password_file: str | None = None
+    password_env: str | None = "KANHU_KAFKA_PASSWORD"
+
+
 class KafkaSettings(Payload):
     bootstrap: str = Field(description="HOST:PORT[,HOST:PORT]")
     replication: int = Field(default=1, ge=1)
+    tls: Tls = Field(default=None, description="without it everything travels in the clear")
+    sasl: KafkaSaslSettings | None = None
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> Self:
+        if self.sasl is not None and self.tls is None:
+            raise ValueError("sasl without tls would send the password where others can read it; add tls: true")
+        return self
 
 
 class S3Settings(Payload):
     endpoint: str = Field(description="HOST:PORT")
-    secure: bool = True
+    secure: bool = Field(default=True, description="over TLS; with `tls` one says whom to believe and who we are")
+    tls: Tls = None
     bucket: str = "kanhu-footage"
     access_key_file: str | None = None
     access_key_env: str | None = "KANHU_S3_ACCESS_KEY"
     secret_key_file: str | None = None
     secret_key_env: str | None = "KANHU_S3_SECRET_KEY"
     region: str = "cn-north-1"
+
+    @model_validator(mode="after")
+    def _no_papers_in_the_clear(self) -> Self:
+        if self.tls is not None and not self.secure:
+            raise ValueError("secure: false and tls contradict each other; leave one of them out")
+        return self
 
 
 class PostgresSettings(Payload):
@@ -57,6 +110,9 @@ class PostgresSettings(Payload):
     user: str = "kanhu"
     password_file: str | None = None
     password_env: str | None = "KANHU_POSTGRES_PASSWORD"
+    tls: Tls = Field(
+        default=None, description="without it TLS is used if the server offers it, and nothing is verified"
+    )
 
 
 class DistributedBackbone(Payload):
@@ -73,7 +129,7 @@ class MqttSettings(Payload):
     username: str | None = None
     password_file: str | None = None
     password_env: str | None = None
-    tls: bool = False
+    tls: Tls = Field(default=None, description="brokers usually listen for it at port 8883")
 
 
 class HttpSensorSettings(Payload):

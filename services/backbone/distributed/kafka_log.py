@@ -14,8 +14,9 @@ from typing import Literal
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, NoError, TopicAlreadyExistsError, for_code
 
+from services.backbone.distributed.kafka_log_access import KafkaAccess
 from services.backbone.distributed.kafka_log_appender import FRAMED_RECORD_BYTES, KafkaAppender
 from services.backbone.distributed.kafka_log_consumer import KafkaConsumer, KafkaConsumerPlan
 from services.backbone.distributed.kafka_log_errors import translated
@@ -41,7 +42,7 @@ class KafkaLog:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: str | KafkaAccess,
         *,
         replication: int = 1,
         append_timeout_s: float = 8.0,
@@ -49,14 +50,15 @@ class KafkaLog:
         drain_limit_s: float = 60.0,
         stall_limit_s: float = 30.0,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._access = bootstrap if isinstance(bootstrap, KafkaAccess) else KafkaAccess(bootstrap)
+        self._bootstrap = self._access.bootstrap
         self._replication = replication
         self._timeout_s = append_timeout_s
         self._session_ms = int(session_s * 1000)
         self._drain_limit_s = drain_limit_s
         self._stall_limit_s = stall_limit_s
-        self._presence = BrokerPresence(bootstrap)
-        self._appender = KafkaAppender(bootstrap, timeout_s=append_timeout_s, presence=self._presence)
+        self._presence = BrokerPresence(self._bootstrap)
+        self._appender = KafkaAppender(self._access, timeout_s=append_timeout_s, presence=self._presence)
         self._partitions: dict[str, int] = {}
         self._consumers: set[KafkaConsumer] = set()
         self._closed = False
@@ -123,7 +125,7 @@ class KafkaLog:
 
     def _build(self, group: str | None, start: Literal["earliest", "latest"]) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._access.options(),
             group_id=group,
             auto_offset_reset=start,
             enable_auto_commit=False,
@@ -195,11 +197,19 @@ class KafkaLog:
 
     @contextlib.asynccontextmanager
     async def _admin(self, doing: str) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=int(self._timeout_s * 1000))
+        admin = AIOKafkaAdminClient(**self._access.options(), request_timeout_ms=int(self._timeout_s * 1000))
         with translated(doing, self._bootstrap):
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    await admin.start()
+                    await self._enter(admin)
                     yield admin
             finally:
                 await admin.close()
+
+    async def _enter(self, admin: AIOKafkaAdminClient) -> None:
+        try:
+            await admin.start()
+        except KafkaConnectionError as error:
+            if (complaint := await self._access.complaint(let_in_before=bool(self._partitions))) is None:
+                raise
+            raise complaint from error

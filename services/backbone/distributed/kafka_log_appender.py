@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from services.backbone.distributed.kafka_log_access import KafkaAccess
 from services.backbone.distributed.kafka_log_errors import cancelled_from_outside, translate
 from services.backbone.distributed.kafka_log_watch import BrokerPresence
 from services.backbone.ports import Outgoing, Position
@@ -30,8 +31,9 @@ IN_FLIGHT_BYTES = 64 * 1024 * 1024
 class KafkaAppender:
     """One producer at a time, made when first needed and after every failure."""
 
-    def __init__(self, bootstrap: str, *, timeout_s: float, presence: BrokerPresence) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, access: KafkaAccess, *, timeout_s: float, presence: BrokerPresence) -> None:
+        self._access = access
+        self._bootstrap = access.bootstrap
         self._presence = presence
         self._timeout_s = timeout_s
         self._producer: AIOKafkaProducer | None = None
@@ -121,7 +123,7 @@ class KafkaAppender:
 
     async def _start(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._access.options(),
             acks="all",
             enable_idempotence=True,
             max_request_size=FRAMED_RECORD_BYTES,

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from services.backbone.catalog import Kind, SqlCatalog
+from services.backbone.tls import tls_complaint
 from services.contracts.errors import Corrupt, KanhuError, Rejected, Transient
 
 #: An outage shows within about this long; statements of a service are small.
@@ -25,6 +26,7 @@ _MIGRATION_LOCK = int.from_bytes(b"kanhu", "big")
 #: Classes of SQLSTATE after which the same statement may succeed.
 _PASSING_CLASSES = ("08", "40", "53", "55", "57", "58")
 _DAMAGED_CLASS = "XX"
+_CREDENTIALS_CLASS = "28"
 
 
 class PostgresCatalog(SqlCatalog):
@@ -71,6 +73,7 @@ class PostgresCatalog(SqlCatalog):
             hide_parameters=True,
             connect_args=connect,
         )
+        self._was_let_in = False
         super().__init__(engine, f"catalog {database} on {host}:{port}")
 
     @contextlib.asynccontextmanager
@@ -80,6 +83,7 @@ class PostgresCatalog(SqlCatalog):
             if kind == "snapshot":
                 connection = await plain.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             async with connection.begin():
+                self._was_let_in = True
                 yield connection
 
     @contextlib.asynccontextmanager
@@ -93,6 +97,8 @@ class PostgresCatalog(SqlCatalog):
         return postgresql.insert(table)
 
     def _judge(self, cause: BaseException) -> type[KanhuError]:
+        if tls_complaint(cause) is not None:
+            return self._shut_out()
         if isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError):
             return Transient
         state = _sqlstate(cause)
@@ -102,7 +108,13 @@ class PostgresCatalog(SqlCatalog):
             return self._judge(inner) if inner is not None and inner is not cause else Rejected
         if state.startswith(_PASSING_CLASSES):
             return Transient
+        if state.startswith(_CREDENTIALS_CLASS):
+            return self._shut_out()
         return Corrupt if state.startswith(_DAMAGED_CLASS) else Rejected
+
+    def _shut_out(self) -> type[KanhuError]:
+        """Wrong from the start is wrong; who was let in before waits for a change at the server, and drops nothing."""
+        return Transient if self._was_let_in else Rejected
 
 
 def _sqlstate(cause: BaseException) -> str | None:

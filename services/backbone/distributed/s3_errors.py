@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
+from services.backbone.tls import tls_complaint
 from services.contracts.errors import Corrupt, Held, KanhuError, NotFound, Rejected, Transient
 
 _NOT_FOUND = {"NoSuchKey", "NoSuchVersion", "NoSuchObject", "NoSuchBucket", "ResourceNotFound", "MethodNotAllowed"}
@@ -46,6 +47,8 @@ def translating(doing: str) -> Iterator[None]:
             f"{doing}: the object store answered with something that is not S3; is a proxy in between?"
         ) from error
     except (HTTPError, OSError) as error:
+        if (said := tls_complaint(error)) is not None:
+            raise Transient(f"{doing}: the object store's TLS: {said}") from error
         raise Transient(f"{doing}: the object store does not answer ({type(error).__name__})") from error
     except (MinioException, ValueError) as error:
         raise Rejected(f"{doing}: {error}") from error

@@ -17,6 +17,7 @@ import hashlib
 import io
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,7 @@ class S3Store:
         secret_key: SecretStr,
         secure: bool = True,
         region: str = "cn-north-1",
+        tls: ssl.SSLContext | None = None,
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
     ) -> None:
         if not _ENDPOINT.fullmatch(endpoint):
@@ -73,6 +75,7 @@ class S3Store:
         self._bucket = bucket
         self._pool = urllib3.PoolManager(
             maxsize=_CONCURRENT,
+            ssl_context=tls,
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=answer_timeout_s),
             # Repeating is the caller's, who knows how long it may wait; a connection that was closed meanwhile is not an error.
             retries=urllib3.Retry(total=1, connect=1, read=0, redirect=0, status=0, other=0, backoff_factor=0),

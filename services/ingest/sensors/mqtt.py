@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from collections.abc import Iterable
 
 import aiomqtt
 import structlog
 
 from services.backbone.settings_file import read_secret
+from services.backbone.tls import client_context, tls_complaint
 from services.contracts.entity import SensorConfig
 from services.contracts.errors import KanhuError, Transient
 from services.contracts.settings import MqttSettings
@@ -60,7 +60,8 @@ class MqttSensors:
                     wait_s = _FIRST_WAIT_S
                     await self._serve(client)
             except aiomqtt.MqttError as error:
-                logger.warning("the MQTT broker is away", host=self._settings.host, error=str(error))
+                said = tls_complaint(error) or str(error)
+                logger.warning("the MQTT broker is away", host=self._settings.host, error=said)
             except KanhuError as error:
                 logger.error("cannot connect to the MQTT broker", host=self._settings.host, error=str(error))
             finally:
@@ -77,7 +78,7 @@ class MqttSensors:
         client = aiomqtt.Client(
             settings.host, settings.port, username=settings.username, password=password,
             identifier=f"kanhu-{self._agent_id}", clean_session=False, keepalive=_KEEPALIVE_S,
-            tls_context=ssl.create_default_context() if settings.tls else None,
+            tls_context=None if settings.tls is None else client_context(settings.tls),
             max_queued_incoming_messages=_MAX_WAITING, max_inflight_messages=_MAX_UNACKNOWLEDGED,
         )  # fmt: skip
         client._client.manual_ack_set(True)  # aiomqtt has no word for it; paho has
