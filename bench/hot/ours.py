@@ -1,6 +1,6 @@
 """Our way and the limit. Both see the same access units and run the same fitted model on one thread.
 
-Ours is ``CameraEngine`` as the service runs it, fed with chunks: decode, glance, gate, detect, track. The limit is what nobody
+Ours is ``CameraEngine`` as the service runs it, fed with chunks: decode, gate, detect, track. The limit is what nobody
 can do without: the access units into the decoder, and the model's session on a filled input, at the same frames.
 """
 
@@ -64,7 +64,6 @@ class Recorder:
 
     def __init__(self, model: Model) -> None:
         self._detector = PersonDetector(model, LEAST_SCORE)
-        self.glance = self._detector.glance
         self.found: dict[int, Detections] = {}
 
     def detect(self, frame: VideoFrame) -> Detections:
@@ -191,11 +190,9 @@ class TimedDetector:
         detector = PersonDetector(model, LEAST_SCORE)
         looker = model.looker(*size, LEAST_SCORE)
         if isinstance(looker, SurgicalLooker):
-            looker.look = watch.around("scale", looker.look)  # type: ignore[method-assign]
             looker._run = watch.around("infer", looker._run)
             looker._scaler.fill = watch.around("scale", looker._scaler.fill)  # type: ignore[method-assign]
         detector._looker, detector._size = looker, size
-        self.glance = watch.around("scale", detector.glance)
         self.detect = watch.around("post", detector.detect)
 
 

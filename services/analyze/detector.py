@@ -25,7 +25,7 @@ from services.analyze.parity import operate_within
 from services.analyze.parity_pictures import pictures
 from services.analyze.registry import ModelEntry
 from services.analyze.runtime import CPU, session_of
-from services.analyze.scaling import Plane, Planes, planes_of
+from services.analyze.scaling import planes_of
 from services.analyze.surgery.graph import Unrecognised
 from services.analyze.surgery.operation import Operated
 
@@ -146,8 +146,6 @@ class PersonDetector:
     least_score: float
     _looker: Looker | None = None
     _size: tuple[int, int] = (0, 0)
-    _seen: VideoFrame | None = field(default=None, repr=False)
-    _planes: Planes | None = field(default=None, repr=False)
     _kinds: NDArray[np.int32] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -155,21 +153,10 @@ class PersonDetector:
         for number, kind in self.model.entry.kinds.items():
             self._kinds[number] = kind
 
-    def glance(self, frame: VideoFrame) -> Plane:
-        """The frame's luma at the model's scale, (rows, columns), limited range; valid until the next frame. ``detect`` of the
-        same frame does not pay for it again."""
-        planes = planes_of(frame)
-        luma = self._looker_for(planes.size).look(planes)
-        self._seen, self._planes = frame, planes
-        return luma
-
     def detect(self, frame: VideoFrame) -> Detections:
         """People in pixels of the frame, best first, with a score of at least ``least_score``; classes are ``Kind``s."""
-        if frame is not self._seen or self._planes is None:
-            self.glance(frame)
-        assert self._planes is not None
-        found = self._looker_for(self._planes.size).find(self._planes)
-        self._seen = self._planes = None  # gives the frame back to the decoder
+        planes = planes_of(frame)
+        found = self._looker_for(planes.size).find(planes)
         return Detections(found.boxes, found.scores, self._kinds[found.classes])
 
     def _looker_for(self, size: tuple[int, int]) -> Looker:

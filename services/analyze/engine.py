@@ -11,9 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 from av.video.frame import VideoFrame
-from numpy.typing import NDArray
 
 from services.analyze.core.detection import Detections
 from services.analyze.core.incidents import FrameFacts
@@ -40,10 +38,6 @@ LEAST_SCORE = 0.1
 
 
 class Detector(Protocol):
-    def glance(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """The frame's luma, scaled down; ``detect`` of the same frame does not pay for it again."""
-        ...
-
     def detect(self, frame: VideoFrame) -> Detections: ...
 
 
@@ -244,7 +238,7 @@ class CameraEngine:
         if size != self._picture:
             self._picture, self._scene_state = size, SceneState()
             self._forget_scene()
-        if self._is_still(picture, detector):
+        if self._is_still(picture):
             self.fates.gated += 1
             tracks: list[Track] = []
         else:
@@ -260,10 +254,10 @@ class CameraEngine:
             self._states[name], commands = person_in_zone.step(rule, self._states.get(name, Presence()), seen)
             yield from self._judgements(name, commands, picture.frame)
 
-    def _is_still(self, picture: Picture, detector: Detector) -> bool:
+    def _is_still(self, picture: Picture) -> bool:
         if self.gate is None or self.gate.held_open(picture.frame_ns):
             return False
-        return not self.gate.wants(blocks_of(detector.glance(picture.frame)), picture.frame_ns)
+        return not self.gate.wants(blocks_of(picture.frame), picture.frame_ns)
 
     def _forget_scene(self) -> None:
         """What comes next does not continue what was: tracks begin anew, and the next frame is looked at."""

@@ -15,7 +15,7 @@ from services.analyze.core.decoders.adapter import Head
 from services.analyze.core.detection import Detections
 from services.analyze.core.letterbox import Letterbox, cut_to_aspect
 from services.analyze.registry import ModelEntry, ModelInput
-from services.analyze.scaling import Form, InputScaler, Plane, Planes, PlaneScaler
+from services.analyze.scaling import Form, InputScaler, Planes, PlaneScaler
 from services.analyze.surgery.folding import Colours
 from services.analyze.surgery.operation import Operated, Plan
 from services.analyze.surgery.stem import CHROMA, LUMA
@@ -25,12 +25,8 @@ from services.contracts.errors import Corrupt
 class Looker(Protocol):
     """Not thread-safe; sessions behind it may be shared."""
 
-    def look(self, planes: Planes) -> Plane:
-        """The picture's luma at the model's scale, (rows, columns), valid until the next call."""
-        ...
-
     def find(self, planes: Planes) -> Detections:
-        """Boxes in pixels of the picture, best first; ``look`` came before, with the same planes. Classes are the model's own."""
+        """Boxes in pixels of the picture, best first. Classes are the model's own."""
         ...
 
 
@@ -52,9 +48,6 @@ class SurgicalLooker:
         self._numbers = np.asarray(operated.classes, np.int32)
         self._decode = entry.adapter.decode
 
-    def look(self, planes: Planes) -> Plane:
-        return self._scaler.look(planes)
-
     def find(self, planes: Planes) -> Detections:
         laid = self._scaler.fill(planes)
         found = _boxes(self._decode, self._run(None, self._feeds), self._head, laid)
@@ -75,11 +68,8 @@ class PublishedLooker:
         self._head = entry.head(score=score, classes=entry.person_classes)
         self._decode = entry.adapter.decode
 
-    def look(self, planes: Planes) -> Plane:
-        return self._scaler.look(planes)
-
     def find(self, planes: Planes) -> Detections:
-        tensor, laid = self._scaler.complete(planes)
+        tensor, laid = self._scaler.fill(planes)
         return _boxes(self._decode, self._run(None, {self._input: tensor, **self._more}), self._head, laid)
 
 

@@ -241,7 +241,6 @@ def planes_of_bgr(picture: Picture) -> Planes:
 
 
 def _find(looker: Looker, planes: Planes) -> Detections:
-    looker.look(planes)
     return looker.find(planes)
 
 

@@ -3,9 +3,7 @@
 The three planes are looked at in place (no copy) and each is scaled into a reused buffer. A model after surgery takes those
 buffers as they are (``PlaneScaler``); for a model as published the small picture becomes BGR or RGB numbers (``InputScaler``).
 Buffers are made once per picture size: allocating hundreds of kilobytes per frame costs more than the arithmetic (page faults).
-
-Both work in two steps, so that whoever only wants to know whether anything moves need not pay for colour: ``look`` fills the luma
-and gives it, ``fill`` the rest.
+Whoever only wants to know whether anything moves asks for ``blocks_of`` the frame and touches fewer pixels still.
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ Plane = NDArray[np.uint8]
 _PLANAR_420 = ("yuv420p", "yuvj420p")
 #: A person whom a detector can find covers several blocks; more and smaller ones would cost more and average out less noise.
 _BLOCKS_PER_ROW = 48
+_BLOCK_LINES = 4
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _LEVELS = np.arange(256)
 #: Full range (0-255) → limited range (16-235, chroma 16-240).
@@ -69,18 +68,16 @@ class _Scaler:
         self._luma: Plane = np.zeros((0, 0), np.uint8)
         self._chroma: Sequence[Plane] = ()
 
-    def look(self, planes: Planes) -> Plane:
-        """The picture's luma, (rows, columns) of the content, limited range; valid until the next call."""
+    def _scale(self, planes: Planes) -> Letterbox:
+        """Fill the buffers of luma and chroma, limited range."""
         width, height = planes.size
         if self._laid is None or (self._laid.picture_width, self._laid.picture_height) != (width, height):
             self._laid = lay(self._how, width, height, *self._size)
             self._prepare(self._laid)
         _scale(planes.luma, self._luma, _LUMA_TO_LIMITED if planes.full_range else None)
-        return self._luma
-
-    def _scale_chroma(self, planes: Planes) -> None:
         for plane, small in zip(planes.chroma, self._chroma, strict=True):
             _scale(plane, small, _CHROMA_TO_LIMITED if planes.full_range else None)
+        return self._laid
 
     def _prepare(self, laid: Letterbox) -> None:
         raise NotImplementedError
@@ -101,10 +98,8 @@ class PlaneScaler(_Scaler):
         self.chroma: Plane = np.full((1, 2, height // 2, width // 2), 128, np.uint8)
 
     def fill(self, planes: Planes) -> Letterbox:
-        """Complete what ``look`` began with the same planes; how the picture lies in the buffers."""
-        assert self._laid is not None, "look comes first"
-        self._scale_chroma(planes)
-        return self._laid
+        """How the picture lies in the buffers, which are valid until the next call."""
+        return self._scale(planes)
 
     def _prepare(self, laid: Letterbox) -> None:
         self.luma.fill(self._grey)
@@ -152,13 +147,7 @@ class InputScaler(_Scaler):
     def fill(self, frame: VideoFrame | Planes) -> tuple[NDArray[Any], Letterbox]:
         """The tensor (valid until the next call) and how the picture lies in it."""
         planes = frame if isinstance(frame, Planes) else planes_of(frame)
-        self.look(planes)
-        return self.complete(planes)
-
-    def complete(self, planes: Planes) -> tuple[NDArray[Any], Letterbox]:
-        """The same, where ``look`` has filled the luma already."""
-        assert self._laid is not None, "look comes first"
-        self._scale_chroma(planes)
+        laid = self._scale(planes)
         code = cv2.COLOR_YUV2BGR_I420 if self._form.colour == "bgr" else cv2.COLOR_YUV2RGB_I420
         cv2.cvtColor(self._small, code, dst=self._bgr)
         picture = self._bgr.transpose(2, 0, 1)
@@ -167,7 +156,7 @@ class InputScaler(_Scaler):
         else:
             np.multiply(picture, self._gain, out=self._content, casting="unsafe")
             np.subtract(self._content, self._offset, out=self._content, casting="unsafe")
-        return self._tensor, self._laid
+        return self._tensor, laid
 
     def _prepare(self, laid: Letterbox) -> None:
         """Buffers for the small picture: I420 in one block, so that the planes are views into what cvtColor reads."""
@@ -197,12 +186,19 @@ def _view(plane: VideoPlane) -> Plane:
     return rows[: plane.height, : plane.width]
 
 
-def blocks_of(luma: Plane) -> Plane:
-    """Mean luma over square blocks, about 50 to a row: what the motion gate compares. An odd rest at the edges is left out."""
-    side = max(1, luma.shape[1] // _BLOCKS_PER_ROW)
-    rows, columns = max(1, luma.shape[0] // side), max(1, luma.shape[1] // side)
-    whole = luma[: rows * side, : columns * side]
-    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+def blocks_of(frame: VideoFrame) -> Plane:
+    """Mean luma over square blocks, about 50 to a row, (rows, columns): what the motion gate compares.
+
+    Four lines of pixels speak for a block: more would cost more and average out little more noise. An odd rest at the right
+    and bottom edges is left out.
+    """
+    luma = _view(frame.planes[0]) if frame.format.name in _PLANAR_420 else planes_of(frame).luma
+    side = max(_BLOCK_LINES, luma.shape[1] // _BLOCKS_PER_ROW // _BLOCK_LINES * _BLOCK_LINES)
+    rows, columns, step = luma.shape[0] // side, luma.shape[1] // side, side // _BLOCK_LINES
+    if not rows or not columns:
+        return np.array(luma)
+    lines = luma[step // 2 : rows * side : step, : columns * side]
+    return np.asarray(cv2.resize(lines, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def jpeg_of(frame: VideoFrame, quality: int = 85) -> bytes:

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from services.contracts.time import NS_PER_S
 
-Blocks = NDArray[np.float32]  # (rows, columns) mean luma, 0-255
-Levels = NDArray[np.uint8] | Blocks
+Blocks = NDArray[np.uint8]  # (rows, columns) mean luma, 0-255
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class MotionGate:
     policy: GatePolicy = field(default_factory=GatePolicy)
     _reference: Blocks | None = None
     _before: Blocks | None = None
-    _own_noise: Blocks | None = None
+    _own_noise: NDArray[np.float32] | None = None
     _noise: float = 0.5
     _looked_ns: int = 0
     _moving_until_ns: int = 0
@@ -74,9 +74,8 @@ class MotionGate:
             self._reference = self._before = None  # not known without the picture: the first frame after is looked at
         return held
 
-    def wants(self, levels: Levels, frame_ns: int) -> bool:
-        """Whether to look at this frame, captured at ``frame_ns``. ``levels`` (rows, columns) is copied."""
-        blocks = levels.astype(np.float32)
+    def wants(self, blocks: Blocks, frame_ns: int) -> bool:
+        """Whether to look at this frame, captured at ``frame_ns``. ``blocks`` is kept: it must not change afterwards."""
         reference, before = self._reference, self._before
         self._before = blocks
         if self._own_noise is None or self._own_noise.shape != blocks.shape:
@@ -104,13 +103,17 @@ class MotionGate:
         self._reference, self._looked_ns = blocks, frame_ns
         return True
 
-    def _moved(self, blocks: Blocks, reference: Blocks, before: Blocks, own: Blocks) -> bool:
+    def _moved(self, blocks: Blocks, reference: Blocks, before: Blocks, own: NDArray[np.float32]) -> bool:
+        # As few and as small operations as will do: between two decoded frames each finds the caches cold.
         policy = self.policy
-        step = np.abs(blocks - before)
+        step = cv2.absdiff(blocks, before)
         usual = np.minimum(step[::2, ::2], _CLIP_TIMES * self._noise + 1)  # what moves must not count as noise
-        self._noise += _NOISE_RATE * (float(usual.mean()) - self._noise)
+        self._noise += _NOISE_RATE * (float(np.add.reduce(usual, axis=None)) / usual.size - self._noise)
         floor = max(policy.least_change, _TIMES_NOISE * self._noise)
-        thresholds = np.minimum(np.maximum(floor, _TIMES_OWN_NOISE * own), policy.most_change)
-        changed = int(np.count_nonzero(np.abs(blocks - reference) > thresholds))
-        own += np.float32(_OWN_NOISE_RATE) * (step - own)
+        far = cv2.absdiff(blocks, reference)
+        changed = int(np.count_nonzero(far > min(floor, policy.most_change)))
+        if changed >= policy.least_blocks:  # then only is each block's own threshold worth working out
+            thresholds = np.minimum(np.maximum(floor, _TIMES_OWN_NOISE * own), policy.most_change)
+            changed = int(np.count_nonzero(far > thresholds))
+        cv2.accumulateWeighted(step, own, _OWN_NOISE_RATE)
         return changed >= policy.least_blocks

@@ -166,9 +166,6 @@ class Blind:
     def detect(self, frame: VideoFrame) -> Detections:
         return nothing()
 
-    def glance(self, frame: VideoFrame) -> Any:
-        return np.zeros((64, 96), np.uint8)
-
 
 @pytest.mark.parametrize("mode", ["frames", "gops", "keyframes"])
 def test_at_every_pace_each_frame_has_one_fate(records: list[MediaRecord], mode: Any) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -34,11 +33,7 @@ class SlowDetector:
     """Costs a worker ``LOOK_S`` a frame: 16 cameras at 5 frames per second are four workers' work, and there is one."""
 
     def __init__(self, model: object, score: float) -> None:
-        self._luma = np.zeros((64, 96), np.uint8)
-
-    def glance(self, frame: VideoFrame) -> Any:
-        self._luma = self._luma ^ np.uint8(255)  # everything moves, always
-        return self._luma
+        pass
 
     def detect(self, frame: VideoFrame) -> Detections:
         time.sleep(LOOK_S)  # the load, in place of a model that size

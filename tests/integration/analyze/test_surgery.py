@@ -194,8 +194,7 @@ def test_a_model_that_surgery_does_not_know_works_all_the_same(tmp_path: Path) -
     assert receipt["surgery"]["unrecognised"] and receipt["surgery"]["parity"] == []
     looker = activate(installed).looker(640, 360, 0.1)
     assert isinstance(looker, PublishedLooker)
-    looker.look(planes := parity.planes_of_bgr(next(pictures(640, 360, 1))))
-    looker.find(planes)
+    looker.find(parity.planes_of_bgr(next(pictures(640, 360, 1))))
 
 
 def test_a_size_that_boxes_were_found_to_move_at_is_not_cut_to_again(clip: Callable[[str], Path]) -> None:

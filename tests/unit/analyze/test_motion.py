@@ -16,7 +16,7 @@ START_NS = 1_760_000_000 * NS_PER_S
 
 
 def scene() -> np.ndarray:
-    return np.random.default_rng(1).uniform(40, 200, (ROWS, COLUMNS)).astype(np.float32)
+    return np.random.default_rng(1).uniform(40, 200, (ROWS, COLUMNS)).astype(np.uint8)
 
 
 def noisy(sigma: float, seed: int = 2) -> Iterator[np.ndarray]:
@@ -68,7 +68,7 @@ def test_a_person_of_low_contrast_opens_the_gate_through_the_noise(sigma: float)
 def test_somebody_who_moves_slower_than_any_step_shows_adds_up() -> None:
     """A person who fades in over ten seconds, as one who comes out of the dark does: each step is below the threshold."""
     gate = MotionGate(GatePolicy(look_every_s=60))
-    frames = [with_person(scene().astype(np.uint8), 12, 20, contrast=0.4 * n) for n in range(50)]
+    frames = [with_person(scene(), 12, 20, contrast=0.4 * n) for n in range(50)]
     seen = looks(gate, iter(frames), 50)
     assert len(seen) > 2 and seen[1] < 20
 
@@ -114,7 +114,7 @@ def test_after_somebody_left_the_first_frame_is_looked_at_and_then_nothing_is_mi
     assert gate.held_open(left_ns + STEP_NS)
     after_ns = left_ns + 3 * NS_PER_S
     assert not gate.held_open(after_ns)
-    frame = scene().astype(np.uint8)
+    frame = scene()
     assert gate.wants(frame, after_ns)
     assert not gate.wants(frame, after_ns + STEP_NS)
     assert gate.wants(with_person(frame, 12, 20, contrast=18), after_ns + 2 * STEP_NS)
@@ -131,7 +131,7 @@ def test_a_screen_that_flickers_is_got_used_to_and_a_person_before_it_is_not() -
 
     def flickering() -> Iterator[np.ndarray]:
         while True:
-            frame = scene()
+            frame = scene().astype(np.float32)
             frame[5:8, 5:9] += rng.normal(0, 2.5, (3, 4))
             yield np.clip(frame, 0, 255).astype(np.uint8)
 
