@@ -8,6 +8,7 @@ PACKAGES=(
   ffmpeg                                        # the independent player and prober that exports are judged with
   gir1.2-gst-rtsp-server-1.0 python3-gst-1.0    # the RTSP camera of deploy/local/rtsp_camera.py
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+  glib-networking                               # its TLS (rtsps)
   chromium fonts-noto-cjk                       # the console's page, seen as a person sees it
 )
 

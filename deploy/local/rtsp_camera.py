@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """An RTSP camera for tests and local work: serves media files as a camera would, sample by sample, paced in real time.
 
-    rtsp_camera.py --port 18554 [--user U --password P] [--once] door=clip.mp4 yard=yard.h264
+    rtsp_camera.py --port 18554 [--user U --password P] [--certificate FILE] [--once] door=clip.mp4 yard=yard.h264
 
 Prints one line of JSON, ``{"port": 18554}``, when it listens. Every client gets each file from its beginning, so that a test can
 compare what arrived with the whole source; with ``--once`` the stream ends (RTCP BYE) with the file, else it goes round with
 timestamps that keep rising. The coded samples are never parsed or changed on the way. MP4 and Matroska keep their timestamps,
-B-frames included; a raw H.264 or H.265 file has none and is sent at ``--fps``, in decoding order.
+B-frames included; a raw H.264 or H.265 file has none and is sent at ``--fps``, in decoding order. With ``--certificate``, a PEM
+file with its private key, it speaks ``rtsps://`` only.
 
 Runs on the system's Python with Debian's GStreamer, not in the project's environment. To unplug it, kill it.
 """
@@ -24,7 +25,7 @@ import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 LOOPBACK = "127.0.0.1"
 RAW_PARSERS = {".h264": "h264", ".264": "h264", ".h265": "h265", ".265": "h265", ".hevc": "h265"}
@@ -136,18 +137,24 @@ class CameraFactory(GstRtspServer.RTSPMediaFactory):
         source.connect("need-data", Feeder(self.recording, once=self.once).feed)
 
 
-def require_digest(server: GstRtspServer.RTSPServer, factories: list[CameraFactory], user: str, password: str) -> None:
+def admit(arguments: argparse.Namespace, factories: list[CameraFactory]) -> GstRtspServer.RTSPAuth:
+    """Who may watch, and over what: digest authentication if there is a user, TLS if there is a certificate."""
     auth = GstRtspServer.RTSPAuth()
-    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
     token = GstRtspServer.RTSPToken()
     token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, "viewer")
-    auth.add_digest(user, password, token)
-    server.set_auth(auth)
+    if arguments.user:
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(arguments.user, arguments.password, token)
+    else:
+        auth.set_default_token(token)
+    if arguments.certificate is not None:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(str(arguments.certificate)))
     for factory in factories:
         permissions = GstRtspServer.RTSPPermissions()
         permissions.add_permission_for_role("viewer", GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS, True)
         permissions.add_permission_for_role("viewer", GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT, True)
         factory.set_permissions(permissions)
+    return auth
 
 
 def serve(arguments: argparse.Namespace) -> None:
@@ -162,8 +169,8 @@ def serve(arguments: argparse.Namespace) -> None:
             loaded[path] = load(path, arguments.fps)
         factories.append(CameraFactory(loaded[path], once=arguments.once))
         server.get_mount_points().add_factory(f"/{name.lstrip('/')}", factories[-1])
-    if arguments.user:
-        require_digest(server, factories, arguments.user, arguments.password)
+    if arguments.user or arguments.certificate is not None:
+        server.set_auth(admit(arguments, factories))
     if not server.attach(None):
         raise SystemExit(f"rtsp_camera: cannot listen on {LOOPBACK}:{arguments.port}")
     # Clients that vanished without a TEARDOWN are forgotten when their session has run out.
@@ -178,6 +185,7 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="end with the file instead of going round")
     parser.add_argument("--user", help="require digest authentication")
     parser.add_argument("--password", default="")
+    parser.add_argument("--certificate", type=Path, help="speak TLS only, with this certificate and its key (PEM)")
     parser.add_argument("--fps", type=float, default=25.0, help="rate of raw files (default 25)")
     parser.add_argument("mounts", nargs="+", metavar="NAME=FILE")
     Gst.init(None)

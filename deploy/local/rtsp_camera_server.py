@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,8 @@ class RtspCameraServer(LocalServer):
     """Serves each file of ``mounts`` (name → file) at ``url(name)``, paced in real time.
 
     ``kill`` unplugs the camera, ``restart`` plugs it in again at the same URL, ``pause`` freezes it with connections open.
-    ``once``: the stream ends with the file (RTCP BYE); else it goes round for ever.
+    ``once``: the stream ends with the file (RTCP BYE); else it goes round for ever. ``certificate``, a PEM file with its
+    private key: ``rtsps://`` only.
     """
 
     label = "rtsp-camera"
@@ -31,6 +33,7 @@ class RtspCameraServer(LocalServer):
         user: str | None = None,
         password: str = "",
         fps: float = 25.0,
+        certificate: Path | None = None,
     ) -> None:
         super().__init__()
         self.mounts = {name: path.resolve() for name, path in mounts.items()}
@@ -38,11 +41,14 @@ class RtspCameraServer(LocalServer):
         self.user = user
         self.password = password
         self.fps = fps
+        self.certificate = certificate
 
     def command(self) -> Sequence[str]:
         words = [SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), "--fps", str(self.fps)]
         if self.once:
             words.append("--once")
+        if self.certificate is not None:
+            words += ["--certificate", str(self.certificate)]
         if self.user is not None:
             words += ["--user", self.user, "--password", self.password]
         return [*words, *(f"{name}={path}" for name, path in self.mounts.items())]
@@ -50,7 +56,8 @@ class RtspCameraServer(LocalServer):
     def url(self, name: str, *, credentials: bool = True) -> str:
         """With the user's name and password in it when the camera asks for them, as users write it."""
         secret = f"{self.user}:{self.password}@" if credentials and self.user is not None else ""
-        return f"rtsp://{secret}{self.address}/{name}"
+        scheme = "rtsp" if self.certificate is None else "rtsps"
+        return f"{scheme}://{secret}{self.address}/{name}"
 
     def probe(self) -> None:
         """Every mount describes its stream, or asks who we are."""
@@ -60,9 +67,17 @@ class RtspCameraServer(LocalServer):
 
     def _describe(self, name: str) -> int:
         url = self.url(name, credentials=False)
-        with socket.create_connection((LOOPBACK, self.port), timeout=5) as connection:
+        with self._connection() as connection:
             connection.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
             answer = connection.recv(4096).decode(errors="replace")
         first = re.match(r"RTSP/1\.0 (\d{3})", answer)
         assert first is not None, f"not an RTSP answer: {answer[:80]!r}"
         return int(first[1])
+
+    def _connection(self) -> socket.socket:
+        plain = socket.create_connection((LOOPBACK, self.port), timeout=5)
+        if self.certificate is None:
+            return plain
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # is it up? whether it is believed is the product's question
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(plain)

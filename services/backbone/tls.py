@@ -53,10 +53,11 @@ def in_the_clear(place: DistributedBackbone) -> list[str]:
     spoken = [(f"kafka {one.strip()}", one.strip()) for one in brokers if kafka.tls is None]
     spoken += [(f"s3 {s3.endpoint}", s3.endpoint.rpartition(":")[0] or s3.endpoint)] if not s3.secure else []
     spoken += [(f"postgres {postgres.host}", postgres.host)] if postgres.tls is None else []
-    return [server for server, host in spoken if not _is_loopback(host)]
+    return [server for server, host in spoken if not is_loopback(host)]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether what is said to ``host`` stays on this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -99,6 +99,11 @@ class CameraConfig(Payload):
     password: SecretStr | None = Field(default=None, description="prefer password_file or password_env")
     password_file: str | None = None
     password_env: str | None = None
+    ca_file: str | None = Field(
+        default=None,
+        description="rtsps only: authorities whose certificate the camera must show (its own, where it signed for itself), PEM "
+        "file on the agent's machine; without it the stream is encrypted, but whoever answers is believed",
+    )
     zones: list[Zone] = Field(default_factory=list, max_length=64)
     calibration: CameraCalibration | None = Field(default=None, description="None: learned from the adults who walk by")
     analyse: bool = True
@@ -118,6 +123,13 @@ class CameraConfig(Payload):
     def _one_password_source(self) -> CameraConfig:
         if sum(source is not None for source in (self.password, self.password_file, self.password_env)) > 1:
             raise ValueError("name the password once: password_file, password_env or password")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_to_verify_in_the_clear(self) -> CameraConfig:
+        urls = (self.url, self.detect_url or "")
+        if self.ca_file is not None and not any(url.lower().startswith("rtsps:") for url in urls):
+            raise ValueError("ca_file is for a camera at rtsps://…; rtsp:// travels in the clear")
         return self
 
 

@@ -14,7 +14,7 @@ import aiomqtt
 import structlog
 
 from services.backbone.settings_file import read_secret
-from services.backbone.tls import client_context, tls_complaint
+from services.backbone.tls import client_context, is_loopback, tls_complaint
 from services.contracts.entity import SensorConfig
 from services.contracts.errors import KanhuError, Transient
 from services.contracts.settings import MqttSettings
@@ -52,6 +52,10 @@ class MqttSensors:
 
     async def run(self) -> None:
         wait_s = _FIRST_WAIT_S
+        if self._settings.tls is None and not is_loopback(self._settings.host):
+            logger.warning(
+                "the MQTT broker is spoken to without TLS", host=self._settings.host, remedy="mqtt.tls: true"
+            )
         while True:
             try:
                 async with self._client() as client:

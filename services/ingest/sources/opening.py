@@ -33,8 +33,8 @@ def open_source(camera: CameraConfig, url: str, terms: OpeningTerms) -> SourceCo
             if terms.knock_first:
                 rtsp.knock(address)
             return rtsp.RtspConnection(
-                address, credentials_of(camera, address), transport=camera.transport, stall_s=terms.stall_s,
-                now_ns=terms.now_ns, stop=terms.stop,
+                address, credentials_of(camera, address), transport=camera.transport, ca_file=camera.ca_file,
+                stall_s=terms.stall_s, now_ns=terms.now_ns, stop=terms.stop,
             )  # fmt: skip
         case "file":
             from services.ingest.sources.file import FileConnection

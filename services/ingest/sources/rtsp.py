@@ -7,6 +7,7 @@ socket, a third of the whole cost of a camera.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -16,30 +17,57 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import av
 
+from services.backbone.tls import client_context, tls_complaint
+from services.contracts.errors import Rejected
+from services.contracts.settings import TlsSettings
 from services.contracts.source_url import SourceAddress
 from services.contracts.time import NS_PER_S
 from services.ingest.core.napping import Naps
 from services.ingest.sources import libav
 from services.ingest.sources.connection import SourceFailed, SourcePacket, StreamFormat
 from services.ingest.sources.credentials import Credentials
+from services.ingest.sources.receive_window import window_bytes
 
 _OPEN_TIMEOUT_S = 10.0
 _KNOCK_TIMEOUT_S = 1.5
 _UDP_BUFFER_BYTES = 4 * 1024 * 1024
 _TICKS_PER_S = 90_000  # RFC 6184 and RFC 7798: video clock rate
 _PORTS = {"rtsp": 554, "rtsps": 322}
+_WINDOW_LASTS_NS = 10 * NS_PER_S
+_WINDOW_GROWS_NS = 2 * NS_PER_S  # at the begin of a connection
+
+
+def check_tls(address: SourceAddress, ca_file: str | None) -> None:
+    """Try a bare TLS handshake as libav did, which says only that it failed; ``SourceFailed`` says why."""
+    parts = urlsplit(address.url)
+    host, port = parts.hostname or "", parts.port or _PORTS["rtsps"]
+    try:
+        context = client_context(TlsSettings(ca_file=ca_file))
+        if ca_file is None:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection((host, port), timeout=_KNOCK_TIMEOUT_S) as plain:
+            context.wrap_socket(plain, server_hostname=host).close()
+    except Rejected as error:
+        raise SourceFailed("unusable", str(error)) from error
+    except OSError as error:
+        if (said := tls_complaint(error)) is not None:
+            raise SourceFailed("unusable", f"TLS to the camera: {said}") from error
 
 
 def knock(address: SourceAddress) -> None:
     """Try a bare TCP connection, so that an outage is told apart: no way there, or nobody at home."""
-    parts = urlsplit(address.url)
-    target = (parts.hostname or "", parts.port or _PORTS[address.scheme])
+    target = _target(address)
     try:
         socket.create_connection(target, timeout=_KNOCK_TIMEOUT_S).close()
     except socket.gaierror as error:
         raise SourceFailed("unreachable", f"the name {target[0]!r} cannot be resolved") from error
     except OSError as error:
         raise libav.failure_of(error, opening=True) from error
+
+
+def _target(address: SourceAddress) -> tuple[str, int]:
+    parts = urlsplit(address.url)
+    return parts.hostname or "", parts.port or _PORTS[address.scheme]
 
 
 class RtspConnection:
@@ -51,6 +79,7 @@ class RtspConnection:
         credentials: Credentials | None,
         *,
         transport: str,
+        ca_file: str | None = None,
         stall_s: float,
         now_ns: Callable[[], int],
         stop: threading.Event,
@@ -58,17 +87,21 @@ class RtspConnection:
         self._now_ns = now_ns
         self._stop = stop
         self._stall_s = stall_s
+        self._target = _target(address)
+        self._window_until_ns = now_ns() + _WINDOW_GROWS_NS
         # A datagram that finds no room is lost; TCP makes the camera wait.
         self._naps = Naps(_TICKS_PER_S, allowed=transport == "tcp")
         self.hold_until_ns = 0
         try:
             self._container = av.open(
                 _with_credentials(address.url, credentials),
-                options=_options(transport, stall_s),
+                options=_options(transport, stall_s) | _verification(address, ca_file),
                 timeout=(_OPEN_TIMEOUT_S, None),
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             knock(address)  # tells the cause better, when it lies in the network
+            if address.scheme == "rtsps":
+                check_tls(address, ca_file)
             failure = libav.failure_of(error, opening=True)
             raise failure from error
         try:
@@ -107,6 +140,7 @@ class RtspConnection:
                     yield batch
                     batch = []
                 if nap_ns := naps.due_ns(self.hold_until_ns):
+                    self._look_at_window(arrival_ns)
                     time.sleep(nap_ns / NS_PER_S)
         except (av.FFmpegError, OSError, ValueError) as error:
             if batch:
@@ -121,6 +155,11 @@ class RtspConnection:
 
     def close(self) -> None:
         self._container.close()
+
+    def _look_at_window(self, now_ns: int) -> None:
+        if not 0 <= self._window_until_ns - now_ns <= _WINDOW_LASTS_NS:
+            self._window_until_ns = now_ns + _WINDOW_LASTS_NS
+            self._naps.room(window_bytes(*self._target))
 
 
 def first_pts(next_pts: int) -> int:
@@ -145,6 +184,13 @@ def _options(transport: str, stall_s: float) -> dict[str, str]:
         # RTP tells presentation times only; the decoding times that libav makes up are not monotonic at the start.
         "fflags": "nofillin",
     }
+
+
+def _verification(address: SourceAddress, ca_file: str | None) -> dict[str, str]:
+    """libav believes every certificate unless told otherwise. Media go inside the same connection, also for ``udp``."""
+    if address.scheme != "rtsps" or ca_file is None:
+        return {}
+    return {"tls_verify": "1", "ca_file": ca_file}
 
 
 def _with_credentials(url: str, credentials: Credentials | None) -> str:

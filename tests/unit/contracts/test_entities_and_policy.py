@@ -79,3 +79,10 @@ def test_settings_need_only_a_backbone() -> None:
     settings = Settings.model_validate({"backbone": {"mode": "embedded", "data": "d"}})
     assert settings.retain.policy.floor_days == 90
     assert settings.console.listen.startswith("127.0.0.1:")
+
+
+def test_an_authority_is_named_only_for_a_camera_whose_certificate_can_be_seen() -> None:
+    with pytest.raises(ValidationError, match=r"ca_file is for a camera at rtsps"):
+        CameraConfig(camera_id="gate", url="rtsp://c/1", ca_file="ca.pem")
+    both = CameraConfig(camera_id="gate", url="rtsp://c/1", detect_url="RTSPS://c/2", ca_file="ca.pem")
+    assert both.ca_file == "ca.pem"
