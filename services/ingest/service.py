@@ -25,6 +25,7 @@ from services.contracts.settings import AgentSettings
 from services.contracts.status import AgentStatus
 from services.ingest.cameras import Cameras
 from services.ingest.detect_outlet import DetectOutlet
+from services.ingest.handover import Handover
 from services.ingest.outbox import Outbox
 from services.ingest.run_memory import RunMemory, boot_id
 from services.ingest.sensors.intake import Intake
@@ -61,7 +62,7 @@ async def run(host: Host) -> None:
         report = ClockReport(clock.sample())
         board = StatusBoard(settings.agent_id, clock, outbox.offer)
         around = Surroundings(
-            settings.agent_id, signer, clock, report, outbox, detect, memory, settings.chunk_ms, settings.stall_s
+            settings.agent_id, signer, clock, report, outbox, detect, Handover(clock), memory, settings.chunk_ms, settings.stall_s
         )  # fmt: skip
         cameras = Cameras(around, board)
         agent = _Agent(host, outbox, detect, board, cameras, report)

@@ -40,7 +40,8 @@ from services.ingest.core.life_cycle import (
 )
 from services.ingest.core.reconciling import StreamPlan
 from services.ingest.detect_outlet import DetectOutlet
-from services.ingest.gathering import patience_s
+from services.ingest.gathering import GATHER_S, patience_s
+from services.ingest.handover import Handover
 from services.ingest.muxing import MuxingTerms, StreamMuxer
 from services.ingest.outbox import Outbox
 from services.ingest.run_memory import RunMemory
@@ -63,6 +64,7 @@ class Surroundings:
     clock_report: ClockReport
     outbox: Outbox
     detect: DetectOutlet
+    handover: Handover
     memory: RunMemory
     chunk_ms: int
     stall_s: float
@@ -179,8 +181,8 @@ class StreamTask:
 
     # --- what readers bring
 
-    def take_records(self, records: Sequence[MediaRecord], oldest_ns: int | None) -> None:
-        wait_s = patience_s(oldest_ns, self._now_ns(), self._around.chunk_ms * NS_PER_MS)
+    def take_records(self, records: Sequence[MediaRecord], wait_s: float) -> None:
+        """``wait_s``: for how long they may still wait for those of other cameras."""
         for record in records:
             headers, value = encode(record)
             if self._plan.to_record:
@@ -260,26 +262,29 @@ class _AlwaysOpen:
 
 
 class _Callbacks:
-    """A reader's way back into the event loop. After the loop is closed nothing is left to tell."""
+    """A reader's way back into the event loop."""
 
     def __init__(self, task: StreamTask) -> None:
         self._task = task
-        self._call = task._loop.call_soon_threadsafe
+        self._handover = task._around.handover
+        self._clock = task._around.clock
+        self._period_ns = task._around.chunk_ms * NS_PER_MS
 
     def records(self, records: Sequence[MediaRecord], oldest_ns: int | None) -> None:
+        size_bytes = 0
         for record in records:
             if isinstance(record, RunStart):
                 self._task.note_opened(record)
-        self._safely(self._task.take_records, records, oldest_ns)
+            elif isinstance(record, Chunk):
+                size_bytes += len(record.value)
+        if oldest_ns is None:
+            self._handover.put_now(partial(self._task.take_records, records, GATHER_S))
+            return
+        wait_s = patience_s(oldest_ns, self._clock.now_ns(), self._period_ns)
+        self._handover.put(partial(self._task.take_records, records, 0.0), wait_s=wait_s, size_bytes=size_bytes)
 
     def no_room(self) -> None:
-        self._safely(self._task.reader_has_no_room)
+        self._handover.put_now(self._task.reader_has_no_room)
 
     def finished(self, failure: Failure | None) -> None:
-        self._safely(self._task.reader_finished, failure)
-
-    def _safely(self, function: Callable[..., None], *arguments: object) -> None:
-        try:
-            self._call(function, *arguments)
-        except RuntimeError:
-            logger.debug("a reader outlived the agent")
+        self._handover.put_now(partial(self._task.reader_finished, failure))

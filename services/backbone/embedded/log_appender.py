@@ -147,6 +147,7 @@ class Appender:
             if self._closed:
                 return
             self._closed = True
+        self._thread.submit(self._drain)
         self._thread.submit(self._values.close)
         self._thread.shutdown(wait=True)
         self._usage.close()
@@ -164,8 +165,13 @@ class Appender:
             self._in_flight_bytes += call.size_bytes
             self._waiting.append(call)
             start, self._draining = not self._draining, True
-        if start:
-            self._thread.submit(self._drain)
+        if start:  # not before what else is appended in this turn of the loop: it shares the flush
+            self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        with self._guard:
+            if not self._closed:
+                self._thread.submit(self._drain)
 
     def _drain(self) -> None:
         while True:
