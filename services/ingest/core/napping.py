@@ -3,17 +3,20 @@
 Waking up for each picture costs more than reading it: most of a chunk's pictures are of no use before its last one. So
 a reader naps while nothing can be complete. Three things bound a nap: the time until a chunk may be complete, the time
 until the next sync picture (the camera's clock is read there), and the bytes that come meanwhile: the buffer must never
-fill, or the camera would have to wait. A reader that is behind (a busy machine, a network that stood still) does not nap
-until it has caught up. A picture that came during a nap is dated by the picture before it and the interval
-between their timestamps; it cannot have come before the one nor after the nap.
+fill, or the camera would have to wait. A connection that is new takes little; what it takes later, the kernel tells. A reader
+that is behind (a busy machine, a network that stood still) does not nap until it has caught up. A picture that came during a
+nap is dated by the picture before it and the interval between their timestamps; it cannot have come before the one nor after
+the nap.
 """
 
 from __future__ import annotations
 
 from services.contracts.time import NS_PER_MS, NS_PER_S
 
-#: What may come during a nap: less than the 64 KiB that Linux takes without being read when a connection is new.
+#: What may come during a nap at least: less than the 64 KiB that Linux takes without being read when a connection is new.
 BUDGET_BYTES = 48 * 1024
+#: Of what the kernel takes on a connection that it knows better; the rest is for a large picture that nobody expected.
+BUDGET_SHARE = 0.5
 LONGEST_NS = 300 * NS_PER_MS
 #: Shorter ones save nothing: pictures come every 40 ms.
 SHORTEST_NS = 50 * NS_PER_MS
@@ -32,15 +35,16 @@ class Naps:
     """
 
     __slots__ = (
-        "_allowed", "_backlog", "_bytes", "_delay_ns", "_interval_ns", "_last_ns", "_last_ticks", "_least_delay_ns",
-        "_least_from_ns", "_measured_from_ns", "_next_least_ns", "_rate", "_sync_every_ns", "_sync_ns", "_ticks_ns",
-        "_until_ns",
+        "_allowed", "_backlog", "_budget_bytes", "_bytes", "_delay_ns", "_interval_ns", "_last_ns", "_last_ticks",
+        "_least_delay_ns", "_least_from_ns", "_measured_from_ns", "_next_least_ns", "_rate", "_sync_every_ns", "_sync_ns",
+        "_ticks_ns", "_until_ns",
     )  # fmt: skip
 
     def __init__(self, ticks_per_s: int, *, allowed: bool = True) -> None:
         self._allowed = allowed
         self._ticks_ns = NS_PER_S / ticks_per_s
         self._backlog = False
+        self._budget_bytes = float(BUDGET_BYTES)
         self._bytes = 0
         self._rate = 0.0  # bytes per ns; 0 before it is known
         self._measured_from_ns = 0
@@ -79,6 +83,10 @@ class Naps:
             self._sync_ns = arrival_ns
         return arrival_ns
 
+    def room(self, window_bytes: int | None) -> None:
+        """How much the camera may send that is not read; ``None``: not known."""
+        self._budget_bytes = max(BUDGET_BYTES, (window_bytes or 0) * BUDGET_SHARE)
+
     def due_ns(self, hold_until_ns: int) -> int:
         """For how long to nap now, 0 for not at all, when nothing can be complete before ``hold_until_ns``."""
         now_ns = self._last_ns
@@ -91,7 +99,7 @@ class Naps:
         next_sync_ns = self._sync_ns + self._sync_every_ns - _BEFORE_SYNC_NS
         if now_ns < next_sync_ns < hold_until_ns:
             hold_until_ns = next_sync_ns
-        nap_ns = min(hold_until_ns - now_ns, int(BUDGET_BYTES / self._rate), LONGEST_NS)
+        nap_ns = min(hold_until_ns - now_ns, int(self._budget_bytes / self._rate), LONGEST_NS)
         if nap_ns < SHORTEST_NS:
             return 0
         self._backlog = True

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.core.napping import BEHIND_NS, BUDGET_BYTES, LONGEST_NS, Naps
+from services.ingest.core.napping import BEHIND_NS, BUDGET_BYTES, BUDGET_SHARE, LONGEST_NS, Naps
 
 MS = 1_000_000
 FRAME_NS = 40 * MS
@@ -58,6 +58,19 @@ def test_no_nap_reaches_beyond_the_hold_or_the_budget() -> None:
     per_ns = 10_000 / FRAME_NS
     assert reading.slept
     assert all(nap <= LONGEST_NS and nap * per_ns <= BUDGET_BYTES * 1.05 for _, nap in reading.slept)
+
+
+def test_what_the_kernel_takes_makes_naps_longer_and_what_it_does_not_tell_makes_them_no_shorter() -> None:
+    def longest_ns(window_bytes: int | None) -> int:
+        reading = Reading(size=10_000)
+        reading.naps.room(window_bytes)
+        return max(nap for _, nap in reading.read(steady(500)).slept)
+
+    window_bytes = 140_000
+    assert longest_ns(window_bytes) > 1.3 * longest_ns(None)
+    assert longest_ns(window_bytes) * 10_000 / FRAME_NS <= window_bytes * BUDGET_SHARE * 1.05
+    assert longest_ns(10_000_000) <= LONGEST_NS
+    assert longest_ns(1_000) == longest_ns(None)
 
 
 def test_a_stream_of_too_many_bits_gets_no_nap() -> None:
