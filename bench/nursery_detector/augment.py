@@ -1,4 +1,4 @@
-"""Changes to pictures while training: mirrored, moved, nearer or farther, lighter, darker, grey, blurred, noisy."""
+"""Changes to pictures while training: mirrored, moved, nearer or farther, lighter, darker, recoloured, grey, blurred, noisy."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _placed(picture: Tensor, boxes: Tensor, chance: np.random.Generator, *, stil
         boxes = torch.stack([WIDTH - boxes[:, 2], boxes[:, 1], WIDTH - boxes[:, 0], boxes[:, 3]], 1)
     if still or chance.random() < 0.3:
         return picture, boxes
-    scale = float(np.exp(chance.uniform(np.log(0.65), np.log(1.7))))
+    scale = float(np.exp(chance.uniform(np.log(0.6), np.log(1.7))))
     room_x, room_y = abs(1 - scale) * WIDTH, abs(1 - scale) * HEIGHT
     shift_x, shift_y = chance.uniform(-0.5, 0.5) * room_x, chance.uniform(-0.5, 0.5) * room_y
     # A point x of the old picture lies at (x - w/2) * scale + w/2 + shift in the new one.
@@ -71,6 +71,8 @@ def _lit(picture: Tensor, chance: np.random.Generator) -> Tensor:
         cast = torch.from_numpy(chance.uniform(0.85, 1.15, (3, 1, 1))).float()
         grey = picture.mean(0, keepdim=True)
         picture = (grey + (picture - grey) * float(chance.uniform(0.4, 1.5))) * cast
+        if chance.random() < 0.15:  # other clothes, other walls
+            picture = picture[torch.from_numpy(chance.permutation(3))]
     picture = (picture / 255.0).clamp(1e-4, 1.0) ** float(np.exp(chance.uniform(-0.35, 0.35))) * 255.0
     picture = (picture - 114.0) * float(chance.uniform(0.75, 1.25)) + 114.0 + float(chance.uniform(-15, 15))
     turn = chance.random()

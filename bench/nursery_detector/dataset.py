@@ -2,10 +2,11 @@
 
     python -m bench.nursery_detector.dataset FOLDER [--pictures N] [--seed S] [--unseen seeds|building] [--jobs J]
 
-Without ``--unseen`` other colours, cameras, crowds and days of the building ``sunflower`` are drawn (what is learned from);
-``--unseen seeds`` draws its own cameras on days of other seeds, ``--unseen building`` those of ``magnolia``, which nothing is
-ever learned from. Writes ``pictures.npy`` (n, 224, 384, 3) uint8 BGR and ``people.npy`` (m, 7) float32: picture, kind (0 adult, 1
-child), x1, y1, x2, y2 in pixels of the picture (the whole body's box, cut at the border), visible share.
+Without ``--unseen`` what is learned from is drawn: a quarter shows the building ``sunflower`` in other colours, from other
+cameras, on its days and with scattered crowds; the rest shows invented houses, a few pictures by each of many cameras.
+``--unseen seeds`` draws ``sunflower``'s own cameras on days of other seeds, ``--unseen building`` those of ``magnolia``, which
+nothing is ever learned from. Writes ``pictures.npy`` (n, 224, 384, 3) uint8 BGR and ``people.npy`` (m, 7) float32: picture, kind
+(0 adult, 1 child), x1, y1, x2, y2 in pixels of the picture (the whole body's box, cut at the border), visible share.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.nursery_detector.company import moment_of, peopled
+from bench.nursery_detector.invented import invented_building
 from bench.nursery_detector.variation import Chance, crowd, varied_building
 from services.simulation import people
 from services.simulation.building import Building, BuildingCamera, load_building
 from services.simulation.day.nursery_day import NurseryDay
+from services.simulation.floor import Floor
 from services.simulation.render.camera_model import CameraModel, camera_model
 from services.simulation.render.renderer import NurseryRenderer
 from services.simulation.world import PersonState, World
@@ -33,6 +37,11 @@ from services.simulation.world import PersonState, World
 WIDTH, HEIGHT = 384, 224
 _CAMERAS = 3  # a varied building; painting the plate of one takes seconds
 _PER_CAMERA = 84
+_PER_UNSEEN_CAMERA = 25
+_INVENTED_CAMERAS = 5
+_PER_INVENTED_CAMERA = 24
+_INVENTED_MOMENTS = 3
+_VARIED_SHARE = 1 / 4
 _MOMENTS = 6  # times of day for each camera: the light of each is worked out once
 _PADDING = 114
 #: Of these pictures so many show nobody, or whoever happens to be there.
@@ -59,6 +68,20 @@ def draw(building: Building, seed: int, per_camera: int, *, crowds: bool) -> Ite
             world = day.world(_time(day, camera, moment, chance))
             if crowds and chance.random() < 0.5:
                 world = crowd(building, camera, world, chance)
+            drawn = _drawn(renderer, camera, world)
+            if drawn is not None:
+                yield drawn
+
+
+def draw_invented(seed: int, cameras: int, per_camera: int) -> Iterator[Drawn]:
+    """Pictures of a house that nobody planned."""
+    chance = np.random.default_rng([seed, 3])
+    building = invented_building(chance, cameras)
+    renderer, floor = NurseryRenderer(building, seed), Floor(building)
+    for camera in building.cameras:
+        moments = [moment_of(building, camera.room, chance) for _ in range(_INVENTED_MOMENTS)]
+        for number in range(per_camera):
+            world = peopled(building, camera, moments[number * _INVENTED_MOMENTS // per_camera], floor, chance)
             drawn = _drawn(renderer, camera, world)
             if drawn is not None:
                 yield drawn
@@ -130,6 +153,7 @@ class _Part:
     seed: int
     per_camera: int
     unseen: str
+    invented: bool = False
 
     def render(self) -> None:
         if self.file.exists():
@@ -147,6 +171,8 @@ class _Part:
         if self.unseen:
             building = load_building("magnolia" if self.unseen == "building" else "sunflower")
             return draw(building, self.seed, self.per_camera, crowds=False)
+        if self.invented:
+            return draw_invented(self.seed, _INVENTED_CAMERAS, self.per_camera)
         chance = np.random.default_rng([self.seed, 1])
         building = varied_building(load_building("sunflower"), chance, _CAMERAS)
         return draw(building, self.seed, self.per_camera, crowds=True)
@@ -154,13 +180,8 @@ class _Part:
 
 def write(folder: Path, pictures: int, seed: int, unseen: str, jobs: int) -> None:
     """Draw until there are at least ``pictures``, in ``jobs`` processes; the result does not depend on their number."""
-    cameras = len(load_building("magnolia" if unseen == "building" else "sunflower").cameras) if unseen else _CAMERAS
-    per_camera = 25 if unseen else _PER_CAMERA
     (folder / "parts").mkdir(parents=True, exist_ok=True)
-    parts = [
-        _Part(folder / "parts" / f"{number:04}.npz", seed * 100_000 + number, per_camera, unseen)
-        for number in range(-(-pictures // (cameras * per_camera)))
-    ]
+    parts = _parts(folder / "parts", pictures, seed, unseen)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for number, _ in enumerate(pool.map(_Part.render, parts), 1):
             print(f"{number}/{len(parts)} parts", flush=True)
@@ -169,6 +190,23 @@ def write(folder: Path, pictures: int, seed: int, unseen: str, jobs: int) -> Non
     counts = np.concatenate([one["counts"] for one in loaded])
     numbers = np.repeat(np.arange(len(counts)), counts).astype(np.float32)
     np.save(folder / "people.npy", np.column_stack([numbers, np.concatenate([one["people"] for one in loaded])]))
+
+
+def _parts(folder: Path, pictures: int, seed: int, unseen: str) -> list[_Part]:
+    if unseen:
+        cameras = len(load_building("magnolia" if unseen == "building" else "sunflower").cameras)
+        count = -(-pictures // (cameras * _PER_UNSEEN_CAMERA))
+        return [_Part(folder / f"{n:04}.npz", seed * 100_000 + n, _PER_UNSEEN_CAMERA, unseen) for n in range(count)]
+    varied = round(pictures * _VARIED_SHARE / (_CAMERAS * _PER_CAMERA))
+    left = pictures - varied * _CAMERAS * _PER_CAMERA
+    invented = -(-left // (_INVENTED_CAMERAS * _PER_INVENTED_CAMERA))
+    return [
+        *(_Part(folder / f"{n:04}.npz", seed * 100_000 + n, _PER_CAMERA, "") for n in range(varied)),
+        *(
+            _Part(folder / f"i{n:04}.npz", seed * 100_000 + 50_000 + n, _PER_INVENTED_CAMERA, "", True)
+            for n in range(invented)
+        ),
+    ]
 
 
 def main() -> int:

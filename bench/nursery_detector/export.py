@@ -96,9 +96,9 @@ def build(weights: dict[str, NDArray[np.float32]]) -> onnx.ModelProto:
     """The model: ``images`` (1, 3, 224, 384) float32 BGR 0-255 → ``output`` (1, 1764, 7)."""
     graph = _Writer(weights)
     x = graph.conv("images", "stem", 2, scale=_INPUT_SCALE)
-    x = graph.residual(graph.conv(x, "stage2.0", 2), "stage2.1")
+    x = graph.residual(graph.residual(graph.conv(x, "stage2.0", 2), "stage2.1"), "stage2.2")
     fine = graph.residual(graph.residual(graph.conv(x, "stage3.0", 2), "stage3.1"), "stage3.2")
-    middle = graph.residual(graph.conv(fine, "stage4.0", 2), "stage4.1")
+    middle = graph.residual(graph.residual(graph.conv(fine, "stage4.0", 2), "stage4.1"), "stage4.2")
     coarse = graph.pooled(graph.conv(middle, "stage5.0", 2), "stage5.1")
     far = graph.conv(coarse, "lateral.2")
     mid = graph.conv(graph.add("Add", graph.conv(middle, "lateral.1"), graph.twice(far)), "smooth.1")

@@ -69,26 +69,34 @@ def loss_of(
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of a batch. ``wanted`` (m, 5): kind, x1, y1, x2, y2; ``ignored`` (k, 4): people too hidden to ask for or forbid."""
     boxes = to_boxes(output, corners, strides)
-    objects = torch.zeros_like(output[..., 4])
-    weights = torch.ones_like(objects)
+    known = boxes.detach(), output[..., 4:].detach()
+    objects, weights = torch.zeros_like(known[1][..., 0]), torch.ones_like(known[1][..., 0])
     centre = (corners + 0.5) * strides
-    box_loss, kind_loss, count = output.sum() * 0, output.sum() * 0, 0
+    rows, places, targets = [], [], []
     for number, (people, hidden) in enumerate(zip(wanted, ignored)):  # noqa: B905  torch 1.13's Python may be older
-        for x1, y1, x2, y2 in hidden.tolist():
-            within = (centre[:, 0] > x1) & (centre[:, 0] < x2) & (centre[:, 1] > y1) & (centre[:, 1] < y2)
-            weights[number, within] = 0.0
+        if len(hidden):
+            weights[number, _covered(centre, hidden)] = 0.0
         if not len(people):
             continue
-        kinds, places = people[:, 0].long(), people[:, 1:]
-        cells, whom, overlap = assign(
-            boxes[number].detach(), output[number, :, 4:].detach(), places, kinds, corners, strides
-        )
+        kinds = people[:, 0].long()
+        cells, whom, overlap = assign(known[0][number], known[1][number], people[:, 1:], kinds, corners, strides)
         objects[number, cells], weights[number, cells] = 1.0, 1.0
-        box_loss = box_loss + giou_loss(boxes[number, cells], places[whom]).sum()
-        target = one_hot(kinds[whom], len(CLASSES)).float() * overlap.clamp(min=0.2)[:, None]
-        kind_loss = kind_loss + binary_cross_entropy_with_logits(output[number, cells, 5:], target, reduction="sum")
-        count += len(cells)
+        rows.append(cells + number * len(corners))
+        places.append(people[whom, 1:])
+        targets.append(one_hot(kinds[whom], len(CLASSES)).float() * overlap.clamp(min=0.2)[:, None])
     object_loss = binary_cross_entropy_with_logits(output[..., 4], objects, weights, reduction="sum")
-    several = max(count, 1)
+    if not rows:
+        return object_loss, {"box": 0.0, "kind": 0.0, "object": float(object_loss)}
+    answering = torch.cat(rows)
+    box_loss = giou_loss(boxes.reshape(-1, 4)[answering], torch.cat(places)).sum()
+    logits = output[..., 5:].reshape(-1, len(CLASSES))[answering]
+    kind_loss = binary_cross_entropy_with_logits(logits, torch.cat(targets), reduction="sum")
+    several = len(answering)
     parts = {"box": _BOX_WEIGHT * box_loss / several, "kind": kind_loss / several, "object": object_loss / several}
     return sum(parts.values()), {name: float(part) for name, part in parts.items()}
+
+
+def _covered(points: Tensor, boxes: Tensor) -> Tensor:
+    """Which of (n, 2) points lie in any of (k, 4) boxes: (n,)."""
+    after, before = points[:, None] > boxes[None, :, :2], points[:, None] < boxes[None, :, 2:]
+    return (after & before).all(2).any(1)

@@ -56,17 +56,17 @@ class NurseryNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = Conv(3, 16, 6, 2)
-        self.stage2 = nn.Sequential(Conv(16, 32, 3, 2), Residual(32))
+        self.stage2 = nn.Sequential(Conv(16, 32, 3, 2), Residual(32), Residual(32))
         self.stage3 = nn.Sequential(Conv(32, 64, 3, 2), Residual(64), Residual(64))
-        self.stage4 = nn.Sequential(Conv(64, 80, 3, 2), Residual(80))
-        self.stage5 = nn.Sequential(Conv(80, 96, 3, 2), Pool(96))
-        self.lateral = nn.ModuleList([Conv(64, 40, 1), Conv(80, 40, 1), Conv(96, 40, 1)])
-        self.smooth = nn.ModuleList([Conv(40, 40, 3), Conv(40, 40, 3)])
-        self.kind = Conv(40, 40, 3)
-        self.place = Conv(40, 40, 3)
-        self.kinds = nn.Conv2d(40, len(CLASSES), 1)
-        self.boxes = nn.Conv2d(40, 4, 1)
-        self.object = nn.Conv2d(40, 1, 1)
+        self.stage4 = nn.Sequential(Conv(64, 80, 3, 2), Residual(80), Residual(80))
+        self.stage5 = nn.Sequential(Conv(80, 88, 3, 2), Pool(88))
+        self.lateral = nn.ModuleList([Conv(64, 48, 1), Conv(80, 48, 1), Conv(88, 48, 1)])
+        self.smooth = nn.ModuleList([Conv(48, 48, 3), Conv(48, 48, 3)])
+        self.kind = Conv(48, 48, 3)
+        self.place = Conv(48, 48, 3)
+        self.kinds = nn.Conv2d(48, len(CLASSES), 1)
+        self.boxes = nn.Conv2d(48, 4, 1)
+        self.object = nn.Conv2d(48, 1, 1)
         for layer, start in ((self.kinds, -2.0), (self.object, -5.0)):
             nn.init.constant_(layer.bias, start)  # almost every cell sees nobody: begin there
 

@@ -20,14 +20,14 @@ from services.simulation.world import Activity, PersonState, Role, World
 Chance = np.random.Generator
 
 #: How often each is drawn in a scattered crowd: the postures that a day shows seldom are not learned from the day.
-_CHILDREN: dict[Activity, float] = {
+CHILDREN: dict[Activity, float] = {
     "stand": 3, "walk": 4, "run": 3, "crawl": 2, "sit_floor": 3, "play_floor": 3, "squat": 2, "bend": 1, "reach": 1,
     "lie": 2, "fallen": 2, "fall": 1, "wave": 1,
 }  # fmt: skip
-_ADULTS: dict[Activity, float] = {
+ADULTS: dict[Activity, float] = {
     "stand": 4, "walk": 5, "run": 1, "sit_floor": 2, "squat": 3, "bend": 4, "reach": 1, "fallen": 2, "fall": 1, "wave": 1,
 }  # fmt: skip
-_SPEEDS = {"walk": (0.5, 1.3), "run": (1.5, 2.5), "crawl": (0.2, 0.5)}
+SPEEDS = {"walk": (0.5, 1.3), "run": (1.5, 2.5), "crawl": (0.2, 0.5)}
 
 
 def varied_building(building: Building, chance: Chance, cameras: int) -> Building:
@@ -57,8 +57,8 @@ def crowd(building: Building, camera: BuildingCamera, world: World, chance: Chan
             continue
         role: Role = "adult" if chance.random() < 0.4 else "child"
         person = people.person_of(number, role, int(chance.integers(1 << 30)))
-        activity = _drawn(_ADULTS if role == "adult" else _CHILDREN, chance)
-        speed = chance.uniform(*_SPEEDS[activity]) if activity in _SPEEDS else 0.0
+        activity = drawn(ADULTS if role == "adult" else CHILDREN, chance)
+        speed = chance.uniform(*SPEEDS[activity]) if activity in SPEEDS else 0.0
         states.append(PersonState(
             person, (*spot, 0.0), chance.uniform(-math.pi, math.pi), activity, doing_s=chance.uniform(0.0, 30.0),
             speed_m_s=speed, stride_m=chance.uniform(0.0, 20.0),
@@ -108,7 +108,7 @@ def _free_spot(room: Room, floor: Floor, others: Sequence[PersonState], chance: 
     return None
 
 
-def _drawn(weights: dict[Activity, float], chance: Chance) -> Activity:
+def drawn(weights: dict[Activity, float], chance: Chance) -> Activity:
     names = list(weights)
     shares = np.array([weights[name] for name in names])
     return names[int(chance.choice(len(names), p=shares / shares.sum()))]
