@@ -7,7 +7,8 @@ judgements (``stature``, ``posture``), and what any of it is worth an alarm for 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,30 +58,32 @@ _LEARN_NS, _RELEARN_NS = 20 * NS_PER_S, 600 * NS_PER_S
 _TEACHING_WAY, _ALONE_IOU = 0.5, 0.05
 _SEES = ("clear", "unjudged")
 _TEACHING_ASPECT = (1.9, 4.2)
+_NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class _Being:
+# State is exchanged several times a frame and object: named tuples, because ``dataclasses.replace`` costs ten times as much.
+
+
+class _Being(NamedTuple):
     """What one track has shown so far."""
 
     seen_ns: int
     first_box: Box
     still_box: Box
     still_ns: int
-    growth: Growth = field(default_factory=Growth)
+    growth: Growth = Growth()
     way: Walk | None = None
     posture: Posture = "unknown"
     posture_ns: int = 0
     candidate: tuple[Posture, int] = ("unknown", 0)
     #: Zone name → (first inside, last inside).
-    inside: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    inside: Mapping[str, tuple[int, int]] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class SceneState:
+class SceneState(NamedTuple):
     """Everything a scene remembers. Bounded: beings by the tracker, observations by ``learning``."""
 
-    beings: Mapping[int, _Being] = field(default_factory=dict)
+    beings: Mapping[int, _Being] = _NOTHING
     observations: tuple[Observation, ...] = ()
     learned: Calibration | None = None
     why: str = "nobody has walked by yet"
@@ -89,7 +92,7 @@ class SceneState:
 
 def forget_beings(state: SceneState) -> SceneState:
     """Tracks begin anew; what was learned of the camera stays."""
-    return replace(state, beings={}, try_ns=None)
+    return state._replace(beings={}, try_ns=None)
 
 
 class Scene:
@@ -113,7 +116,7 @@ class Scene:
         number → COCO points (17, 3) in pixels, for those that a pose model looked at.
         """
         if any(being.seen_ns > frame_ns for being in state.beings.values()):
-            state = replace(state, beings={}, try_ns=None)
+            state = state._replace(beings={}, try_ns=None)
         calibration = self._calibration(state, picture)
         boxes = np.array([track.box for track in tracks], np.float64).reshape(-1, 4)
         measured = self._measure(calibration, boxes, picture) if calibration is not None and len(tracks) else None
@@ -128,7 +131,7 @@ class Scene:
             crossings += crossed
         for gone in [number for number, being in beings.items() if frame_ns - being.seen_ns > _GONE_NS]:
             crossings += self._vanished(gone, beings.pop(gone))
-        state = replace(state, beings=beings)
+        state = state._replace(beings=beings)
         if view in _SEES:
             state = self._learn(state, tracks, boxes, frame_ns, picture)
         told = self._told_of(calibration, state)
@@ -148,20 +151,20 @@ class Scene:
         pose: Pose | None,
     ) -> tuple[_Being, ObjectFacts, list[ZoneCrossing]]:
         foot, whole = foot_point(track.box, picture), _is_whole(track.box, picture)
-        being = _kept_still(replace(before, seen_ns=frame_ns), track.box, frame_ns)
+        being = _kept_still(before._replace(seen_ns=frame_ns), track.box, frame_ns)
         still_s = (frame_ns - being.still_ns) / NS_PER_S
         place = _place(measured, row) if foot is not None else None
         tall = _height(measured, row) if whole else None
         speed = None
         if place is not None and measured is not None:
             own = float(measured.own[row, 0]), float(measured.own[row, 1])
-            being = replace(being, way=walk(being.way, frame_ns, place.right_m, place.ahead_m, own))
+            being = being._replace(way=walk(being.way, frame_ns, place.right_m, place.ahead_m, own))
             assert being.way is not None
             away = max(float(np.hypot(place.right_m, place.ahead_m)), 0.5)
             speed = speed_of(being.way, min(1.0, float(measured.shared[row, 1]) / away))
         being, told = _grow(being, track, tall, measured, row, speed, frame_ns)
         chance = stature.child_probability(being.growth, told)
-        being = replace(being, growth=stature.judge(being.growth, chance))
+        being = being._replace(growth=stature.judge(being.growth, chance))
         own_stature = being.growth.stature
         share = tall.value / own_stature.value if tall is not None and own_stature is not None else None
         being = _postured(being, _posture(track.box, whole, share, still_s, pose), frame_ns)
@@ -190,7 +193,7 @@ class Scene:
             if known is not None:
                 inside[zone.name] = known
                 stays.append(Stay(zone.name, zone.kind, known[0], (frame_ns - known[0]) / NS_PER_S))
-        return replace(being, inside=inside), tuple(stays), crossings
+        return being._replace(inside=inside), tuple(stays), crossings
 
     def _vanished(self, number: int, being: _Being) -> list[ZoneCrossing]:
         kinds = {zone.name: zone.kind for zone in self._zones}
@@ -230,14 +233,16 @@ class Scene:
                 seen = Observation(track.track_id, (float(x1), float(y1), float(x2), float(y2)), _told_adult(track))
                 observations = learning.collect(observations, seen)
         if state.try_ns is None:
-            return replace(state, observations=observations, try_ns=frame_ns + _LEARN_NS)
-        if frame_ns < state.try_ns or observations is state.observations:
-            return replace(state, observations=observations)
+            return state._replace(observations=observations, try_ns=frame_ns + _LEARN_NS)
+        if observations is state.observations:
+            return state
+        if frame_ns < state.try_ns:
+            return state._replace(observations=observations)
         found = learning.learn(observations)
         if isinstance(found, Unknown):
             # What more people leave open was claimed too early.
-            return replace(state, observations=observations, learned=None, why=found.why, try_ns=frame_ns + _LEARN_NS)
-        return replace(state, observations=observations, learned=found, try_ns=frame_ns + _RELEARN_NS)
+            return state._replace(observations=observations, learned=None, why=found.why, try_ns=frame_ns + _LEARN_NS)
+        return state._replace(observations=observations, learned=found, try_ns=frame_ns + _RELEARN_NS)
 
     def _told_of(self, calibration: Calibration | None, state: SceneState) -> CalibrationFacts:
         if calibration is None:
@@ -276,7 +281,7 @@ def _kept_still(being: _Being, box: Box, frame_ns: int) -> _Being:
     least = _STILL_SHARE * max(being.still_box[3] - being.still_box[1], being.still_box[2] - being.still_box[0])
     if max(abs(now - then) for now, then in zip(box, being.still_box, strict=True)) <= least:
         return being
-    return replace(being, still_box=box, still_ns=frame_ns)
+    return being._replace(still_box=box, still_ns=frame_ns)
 
 
 def _grow(
@@ -296,7 +301,7 @@ def _grow(
     walking = speed is not None and speed.value - speed.sigma > _WALKING_M_S
     height = Metres(tall.value, float(measured.own[row, 2]))
     growth = stature.look(being.growth, at_ns, height, float(measured.shared[row, 2]), walking=walking)
-    return replace(being, growth=growth), told
+    return being._replace(growth=growth), told
 
 
 def _told_adult(track: Track) -> bool | None:
@@ -318,11 +323,11 @@ def _posture(box: Box, whole: bool, share: float | None, still_s: float, pose: P
 def _postured(being: _Being, seen: Posture, frame_ns: int) -> _Being:
     """Change the posture when another has lasted a little; the first is taken as it comes."""
     if being.posture_ns == 0:
-        return replace(being, posture=seen, posture_ns=frame_ns, candidate=(seen, frame_ns))
+        return being._replace(posture=seen, posture_ns=frame_ns, candidate=(seen, frame_ns))
     candidate = being.candidate if being.candidate[0] == seen else (seen, frame_ns)
-    being = replace(being, candidate=candidate)
+    being = being._replace(candidate=candidate)
     if seen != being.posture and frame_ns - candidate[1] >= _POSTURE_NS:
-        return replace(being, posture=seen, posture_ns=candidate[1])
+        return being._replace(posture=seen, posture_ns=candidate[1])
     return being
 
 

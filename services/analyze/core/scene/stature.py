@@ -10,7 +10,7 @@ Belongs here: stature and age. Pure.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from services.analyze.core.scene.facts import Age, Metres
 from services.contracts.time import NS_PER_S
@@ -31,8 +31,7 @@ _SHORT_SHARE, _ANOTHER_LOOKS = 0.85, 8
 LEAST_UPRIGHT_ASPECT = 1.9
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(NamedTuple):
     """What a track has shown: upright heights (metres, own sigma), how many of them walking, and the verdict. ``short``: heights
     too low for what was seen before, walking; a few are somebody bent, many are somebody else under this track's number."""
 
@@ -51,8 +50,8 @@ def look(growth: Growth, at_ns: int, height: Metres, shared_m: float, *, walking
         return growth
     known = growth.stature
     if known is not None and height.value < _SHORT_SHARE * known.value:
-        return _shorter(replace(growth, looked_ns=at_ns), (height.value, height.sigma), walking=walking)
-    growth = replace(growth, short=())
+        return _shorter(growth._replace(looked_ns=at_ns), (height.value, height.sigma), walking=walking)
+    growth = growth._replace(short=())
     looks = (*growth.looks, (height.value, height.sigma))
     if len(looks) > _MOST_LOOKS:  # the lowest says least about how tall somebody is
         lowest = min(range(len(looks)), key=lambda index: looks[index][0])
@@ -62,7 +61,7 @@ def look(growth: Growth, at_ns: int, height: Metres, shared_m: float, *, walking
     mean_shared = (growth.shared_share * before + shared) / (before + 1)
     stature = _stature(looks, mean_shared)
     walked = growth.walked + walking
-    return replace(growth, looks=looks, looked_ns=at_ns, walked=walked, shared_share=mean_shared, stature=stature)
+    return growth._replace(looks=looks, looked_ns=at_ns, walked=walked, shared_share=mean_shared, stature=stature)
 
 
 def _shorter(growth: Growth, seen: tuple[float, float], *, walking: bool) -> Growth:
@@ -71,9 +70,9 @@ def _shorter(growth: Growth, seen: tuple[float, float], *, walking: bool) -> Gro
         return growth
     short = (*growth.short, seen)
     if len(short) < _ANOTHER_LOOKS:
-        return replace(growth, short=short)
+        return growth._replace(short=short)
     stature = _stature(short, growth.shared_share)
-    return replace(growth, looks=short, walked=len(short), short=(), stature=stature)
+    return growth._replace(looks=short, walked=len(short), short=(), stature=stature)
 
 
 def _stature(looks: tuple[tuple[float, float], ...], shared_share: float) -> Metres:
@@ -107,7 +106,7 @@ def child_probability(growth: Growth, told_child: bool | None) -> float:
 def judge(growth: Growth, probability: float) -> Growth:
     """Decide once it is sure, and again only if the opposite is."""
     if probability >= _SURE:
-        return replace(growth, age="child")
+        return growth._replace(age="child")
     if probability <= 1 - _SURE:
-        return replace(growth, age="adult")
+        return growth._replace(age="adult")
     return growth
