@@ -21,6 +21,7 @@ from types import MappingProxyType
 import structlog
 
 from services.backbone import metrics
+from services.backbone.camera_password import Unsealing, unsealed_by
 from services.backbone.entity_cache import EntityCache
 from services.backbone.ports import Backbone, Consumer, Delivered, Log, Outgoing, TopicPartition
 from services.backbone.settings_file import BOX_FILE, for_data_directory, load_settings
@@ -68,13 +69,15 @@ class EntityFeed:
 
     def __init__(
         self, log: Log, settings: Settings, path: Path | None, *, cache: EntityCache | None = None,
-        reports_bad_records: bool = False, look_s: float = FILE_LOOK_S, first_reading_s: float = FIRST_READING_S,
+        reports_bad_records: bool = False, unsealed: Unsealing | None = None,
+        look_s: float = FILE_LOOK_S, first_reading_s: float = FIRST_READING_S,
     ) -> None:  # fmt: skip
         self._log = log
         self._settings = settings
         self._path = path
         self._cache = cache
         self._reports = reports_bad_records
+        self._unsealed = unsealed
         self._look_s = look_s
         self._first_reading_s = first_reading_s
         self._overlay: dict[str, Entity] = {}
@@ -110,7 +113,7 @@ class EntityFeed:
             yield view
 
     async def _settle(self) -> None:
-        view = merge(self._settings, self._overlay)
+        view = merge(self._settings, self._readable(self._overlay))
         async with self._changed:
             if view == self.current and self._version:
                 return
@@ -119,6 +122,12 @@ class EntityFeed:
             self._changed.notify_all()
         metrics.ENTITIES.labels(kind="camera").set(len(view.cameras))
         metrics.ENTITIES.labels(kind="sensor").set(len(view.sensors))
+
+    def _readable(self, overlay: Mapping[str, Entity]) -> Mapping[str, Entity]:
+        """What an agent may open is opened only here: neither the topic nor the agent's memory on disk has it in clear."""
+        if (unsealed := self._unsealed) is None:
+            return overlay
+        return {key: unsealed(one) if isinstance(one, CameraConfig) else one for key, one in overlay.items()}
 
     # FILE
 
@@ -235,7 +244,10 @@ async def open_entities(
     """The feed of one service, followed while the block runs. Only retention reports bad records, so each is told once."""
     directory = agent_directory(settings) if role == "agent" else None
     cache = EntityCache(directory / "entities.json") if directory is not None else None
-    feed = EntityFeed(backbone.log, settings, path, cache=cache, reports_bad_records=role == "retain")
+    unsealed = unsealed_by(await backbone.keys.opener(settings.agent.agent_id)) if role == "agent" else None
+    feed = EntityFeed(
+        backbone.log, settings, path, cache=cache, reports_bad_records=role == "retain", unsealed=unsealed
+    )
     async with feed.following():
         yield feed
 

@@ -20,7 +20,7 @@ logger = structlog.get_logger(__name__)
 
 
 class EntityCache:
-    """One JSON file, readable by its owner only (it may hold camera passwords). Blocking; call it in a thread."""
+    """One JSON file, readable by its owner only (passwords not sealed would be in it). Blocking; call it in a thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

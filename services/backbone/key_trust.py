@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from services.contracts.errors import NotFound, Rejected
@@ -53,3 +54,12 @@ def believed(known: Trust | None, key_id: str, at_ns: int) -> bytes:
     if not known.holds_at(at_ns):
         raise NotFound(f"key {key_id} of {known.owner!r} was not trusted at that time")
     return known.public_key
+
+
+def held_by(trust: Mapping[str, Trust], owner: str | None, at_ns: int) -> dict[str, bytes]:
+    """Public keys trusted at an instant by key id, of one owner or of all."""
+    return {
+        key_id: each.public_key
+        for key_id, each in trust.items()
+        if each.holds_at(at_ns) and owner in (None, each.owner)
+    }

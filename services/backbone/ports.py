@@ -277,11 +277,28 @@ class Signer(Protocol):
         ...
 
 
+class Opener(Protocol):
+    """A private key that opens what was sealed to its public key (``services.backbone.sealing``)."""
+
+    @property
+    def key_id(self) -> str:
+        """Of the key that it belongs to; see :class:`Signer`."""
+        ...
+
+    def open(self, sealed: str, context: bytes) -> bytes:
+        """The secret; ``Rejected`` if it was sealed to another key or for another context."""
+        ...
+
+
 class KeyStore(Protocol):
     """This service's private keys and the public keys of enrolled agents (R-37, I7)."""
 
     async def signer(self, owner: str) -> Signer:
         """The private key of ``owner``; made at first use, readable by its owner only."""
+        ...
+
+    async def opener(self, owner: str) -> Opener:
+        """The same private key, to open what was sealed to it."""
         ...
 
     async def enrol(self, owner: str, public_key: bytes, *, from_ns: int) -> str:
@@ -294,6 +311,10 @@ class KeyStore(Protocol):
 
     async def trusted(self, key_id: str, *, at_ns: int) -> bytes:
         """The public key, if it was enrolled and not revoked at that instant; else ``NotFound``."""
+        ...
+
+    async def current(self, *, owner: str | None = None, at_ns: int) -> Mapping[str, bytes]:
+        """Key ids and public keys trusted at an instant, of one owner or of all."""
         ...
 
 

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
+from services.backbone.camera_password import sealed_for_agents
 from services.backbone.ports import Outgoing
 from services.backbone.running import Host, program_version
 from services.console.access import Gate
@@ -172,6 +173,7 @@ def _enrolling(app: FastAPI, console: Console) -> None:
         if camera.camera_id in host.entities.current.cameras:
             raise EnrolmentRefused([("camera_id", f"there is a camera {camera.camera_id} already; take another name")])
         await asyncio.to_thread(_refuse_missing_file, camera.url, host)
+        camera = await sealed_for_agents(camera, host.backbone.keys, at_ns=host.backbone.clock.now_ns())
         await host.backbone.log.append([Outgoing(CONFIG.name, config_key(camera), encode_entity(camera))])
         return {"camera_id": camera.camera_id}
 

@@ -99,6 +99,11 @@ class CameraConfig(Payload):
     password: SecretStr | None = Field(default=None, description="prefer password_file or password_env")
     password_file: str | None = None
     password_env: str | None = None
+    sealed_password: dict[str, str] | None = Field(
+        default=None,
+        max_length=64,
+        description="as the page writes it to config.v1, readable to the agents named; not for FILE",
+    )
     ca_file: str | None = Field(
         default=None,
         description="rtsps only: authorities whose certificate the camera must show (its own, where it signed for itself), PEM "
@@ -121,7 +126,8 @@ class CameraConfig(Payload):
 
     @model_validator(mode="after")
     def _one_password_source(self) -> CameraConfig:
-        if sum(source is not None for source in (self.password, self.password_file, self.password_env)) > 1:
+        sources = (self.password, self.password_file, self.password_env, self.sealed_password)
+        if sum(source is not None for source in sources) > 1:
             raise ValueError("name the password once: password_file, password_env or password")
         return self
 

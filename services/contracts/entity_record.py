@@ -22,7 +22,7 @@ def config_key(entity: Entity) -> str:
 
 
 def encode_entity(entity: Entity) -> bytes:
-    """The value of an entity's record: the whole entity as UTF-8 JSON, a camera's password included in clear."""
+    """The value of an entity's record: the whole entity as UTF-8 JSON. A password that was not sealed before goes in clear."""
     document = entity.model_dump(mode="json", exclude_none=True)
     if isinstance(entity, CameraConfig) and entity.password is not None:
         document["password"] = entity.password.get_secret_value()

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from services.backbone.distributed.catalog_keys import CatalogKeys
 from services.backbone.embedded.key_directory import KeyDirectory
 from services.backbone.ports import KeyStore
+from services.backbone.sealing import seal
 from services.contracts.errors import Corrupt, NotFound, Rejected
 from tests.contract.catalogs import CatalogPlace, PostgresPlace, SqlitePlace
 
@@ -123,6 +124,24 @@ async def test_a_key_belongs_to_one_owner(keys: KeyStore) -> None:
     await keys.enrol("agent-1", raw, from_ns=0)
     with pytest.raises(Rejected, match="agent-1"):
         await keys.enrol("agent-2", raw, from_ns=0)
+
+
+async def test_the_keys_of_an_instant_are_those_enrolled_and_not_revoked(keys: KeyStore) -> None:
+    first, second, early = public_key(), public_key(), public_key()
+    first_id = await keys.enrol("agent-1", first, from_ns=100)
+    second_id = await keys.enrol("agent-2", second, from_ns=100)
+    await keys.revoke(await keys.enrol("agent-1", early, from_ns=0), at_ns=99)
+    assert await keys.current(at_ns=100) == {first_id: first, second_id: second}
+    assert await keys.current(owner="agent-2", at_ns=100) == {second_id: second}
+    assert list((await keys.current(owner="agent-1", at_ns=50)).values()) == [early]
+    assert await keys.current(owner="agent-3", at_ns=100) == {}
+
+
+async def test_what_is_sealed_to_a_public_key_its_owner_opens(keys: KeyStore) -> None:
+    signer, opener = await keys.signer("agent-1"), await keys.opener("agent-1")
+    assert opener.key_id == signer.key_id
+    sealed = seal(b"sesame", {signer.key_id: signer.public_key}, b"a camera")
+    assert opener.open(sealed[opener.key_id], b"a camera") == b"sesame"
 
 
 @pytest.mark.parametrize("raw", [b"", b"x" * 31, b"x" * 33])

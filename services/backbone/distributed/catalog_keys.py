@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import select, update
+from sqlalchemy.engine import RowMapping
 
 from services.backbone.catalog_schema import agent_key
-from services.backbone.key_trust import Trust, believed, enrolled, key_id_of, revoked
-from services.backbone.ports import Catalog, KeyStore, Signer, Transaction
+from services.backbone.key_trust import Trust, believed, enrolled, held_by, key_id_of, revoked
+from services.backbone.ports import Catalog, KeyStore, Opener, Signer, Transaction
 from services.contracts.ids import check_name
 
 
@@ -19,6 +20,9 @@ class CatalogKeys:
 
     async def signer(self, owner: str) -> Signer:
         return await self._private.signer(owner)
+
+    async def opener(self, owner: str) -> Opener:
+        return await self._private.opener(owner)
 
     async def enrol(self, owner: str, public_key: bytes, *, from_ns: int) -> str:
         check_name(owner, "key owner")
@@ -39,13 +43,21 @@ class CatalogKeys:
         async with self._catalog.snapshot() as transaction:
             return believed(await _read(transaction, key_id), key_id, at_ns)
 
+    async def current(self, *, owner: str | None = None, at_ns: int) -> dict[str, bytes]:
+        async with self._catalog.snapshot() as transaction:
+            rows = await transaction.rows(select(agent_key))
+        return held_by({row["key_id"]: _trust(row) for row in rows}, owner, at_ns)
+
 
 async def _read(transaction: Transaction, key_id: str, *, lock: bool = False) -> Trust | None:
     statement = select(agent_key).where(agent_key.c.key_id == key_id)
     rows = await transaction.rows(statement.with_for_update() if lock else statement)  # SQLite has no rows to lock
     if not rows:
         return None
-    row = rows[0]
+    return _trust(rows[0])
+
+
+def _trust(row: RowMapping) -> Trust:
     return Trust(row["owner"], bytes.fromhex(row["public_key"]), row["from_ns"], row["revoked_ns"])
 
 

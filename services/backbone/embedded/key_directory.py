@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.backbone.durable_file import create_file, replace_file, translate
-from services.backbone.key_trust import Trust, believed, enrolled, key_id_of, revoked
+from services.backbone.key_trust import Trust, believed, enrolled, held_by, key_id_of, revoked
+from services.backbone.sealing import open_sealed
 from services.contracts.errors import Corrupt, Rejected
 from services.contracts.ids import check_name
 
@@ -31,7 +32,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Ed25519Signer:
-    """A private key in memory (:class:`services.backbone.ports.Signer`)."""
+    """A private key in memory (:class:`services.backbone.ports.Signer` and ``Opener``)."""
 
     __slots__ = ("_private", "key_id", "public_key")
 
@@ -42,6 +43,10 @@ class Ed25519Signer:
 
     def sign(self, message: bytes) -> bytes:
         return self._private.sign(message)
+
+    def open(self, sealed: str, context: bytes) -> bytes:
+        """See :class:`services.backbone.ports.Opener`."""
+        return open_sealed(sealed, self._private, context)
 
     def __repr__(self) -> str:
         return f"Ed25519Signer({self.key_id})"
@@ -74,6 +79,9 @@ class KeyDirectory:
             self._signers[owner] = await asyncio.to_thread(self._load_or_make, owner)
         return self._signers[owner]
 
+    async def opener(self, owner: str) -> Ed25519Signer:
+        return await self.signer(owner)
+
     async def enrol(self, owner: str, public_key: bytes, *, from_ns: int) -> str:
         check_name(owner, "key owner")
         key_id = key_id_of(public_key)
@@ -86,6 +94,10 @@ class KeyDirectory:
     async def trusted(self, key_id: str, *, at_ns: int) -> bytes:
         await asyncio.to_thread(self._refresh)
         return believed(self._trust.get(key_id), key_id, at_ns)
+
+    async def current(self, *, owner: str | None = None, at_ns: int) -> dict[str, bytes]:
+        await asyncio.to_thread(self._refresh)
+        return held_by(self._trust, owner, at_ns)
 
     # Private keys
 

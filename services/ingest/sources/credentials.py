@@ -23,6 +23,10 @@ class Credentials:
 def credentials_of(camera: CameraConfig, address: SourceAddress) -> Credentials | None:
     """User name and password from the camera's own fields, else from its URL; read anew at every opening."""
     username = camera.username or address.username
+    if camera.sealed_password is not None:
+        raise SourceFailed(
+            "credentials", "the password is sealed for another agent's key; withdraw and enrol the camera again"
+        )
     try:
         if camera.password_file is not None or camera.password_env is not None:
             secret = read_secret(
