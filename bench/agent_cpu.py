@@ -39,7 +39,9 @@ def make_clip(folder: Path, seconds: int = 20) -> Path:
     """720p, 25 fps, 2 s GOPs, about 2 Mbit/s, no B-frames: what an indoor IP camera sends."""
     path = folder / "camera.mp4"
     graph = f"testsrc2=size=1280x720:rate=25:duration={seconds},noise=alls=12:allf=t"
-    options = "-c:v libx264 -preset veryfast -b:v 2M -maxrate 2M -bufsize 1M -g 50 -sc_threshold 0 -bf 0 -pix_fmt yuv420p"
+    options = (
+        "-c:v libx264 -preset veryfast -b:v 2M -maxrate 2M -bufsize 1M -g 50 -sc_threshold 0 -bf 0 -pix_fmt yuv420p"
+    )
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", graph, *options.split(), "-y", str(path)]
     subprocess.run(command, check=True)
     return path
