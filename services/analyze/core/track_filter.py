@@ -8,6 +8,7 @@ alike, and once for x and y, once for width and height: both coordinates of such
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,7 @@ class TrackFilter:
         self.mean[:, 0] += dt_s * self.mean[:, 1]
         sides = self.mean[:, 0, 2:]
         np.maximum(sides, _LEAST_SIDE_PX, out=sides)
-        step = np.array([[1.0, 0.0, 0.0], [2 * dt_s, 1.0, 0.0], [dt_s * dt_s, dt_s, 1.0]])
-        place, size = self.settings.acceleration
-        drive = np.array([[place * place], [size * size]]) * np.array([dt_s**3 / 3, dt_s**2 / 2, dt_s])
+        step, drive = _passing(dt_s, self.settings.acceleration)
         self.spread = self.spread @ step + drive
 
     def correct(self, rows: Rows, measured: Floats, scores: Floats) -> None:
@@ -103,6 +102,14 @@ class TrackFilter:
         """Variance of measurements with these scores, heights squared: (m, 2)."""
         doubt = np.maximum(self.settings.doubt * (1 - scores), self.settings.least_doubt)
         return np.asarray(doubt[:, None] * np.square(self.settings.measured))
+
+
+@lru_cache(maxsize=256)
+def _passing(dt_s: float, acceleration: tuple[float, float]) -> tuple[Floats, Floats]:
+    """What ``dt_s`` makes of a spread: (3, 3) that multiplies it, (2, 3) that is added."""
+    step = np.array([[1.0, 0.0, 0.0], [2 * dt_s, 1.0, 0.0], [dt_s * dt_s, dt_s, 1.0]])
+    place, size = acceleration
+    return step, np.array([[place * place], [size * size]]) * np.array([dt_s**3 / 3, dt_s**2 / 2, dt_s])
 
 
 def to_centre(corners: Floats) -> Floats:

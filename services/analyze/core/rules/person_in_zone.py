@@ -8,7 +8,9 @@ no absence). Sure boxes begin a presence; unsure ones, which the tracker only gi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from services.analyze.core.rules.commands import Close, Command, Grounds, Open
 from services.analyze.core.zones import Box, PictureSize, Point, contains, foot_point
@@ -54,11 +56,10 @@ class PresenceRule:
     absence_ns: int = 2 * NS_PER_S
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(NamedTuple):
     """State: recent sure hits by track, and the presence that is open, if any."""
 
-    hits: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    hits: Mapping[int, tuple[int, ...]] = MappingProxyType({})
     onset_ns: int | None = None
     last_ns: int = 0
     last_boxes: tuple[Box, ...] = ()
@@ -86,7 +87,10 @@ def step(rule: PresenceRule, state: Presence, seen: FrameJudged) -> tuple[Presen
     """Judge a frame."""
     if 0 <= state.judged_ns - seen.frame_ns < _REPLAY_NS:
         return state, []
-    state = replace(state, judged_ns=-1)
+    if state.judged_ns != -1:
+        state = state._replace(judged_ns=-1)
+    if not seen.persons and not state.hits and state.onset_ns is None:
+        return state, []  # nobody, as nearly always: the hour need not be known
     armed = rule.zone.armed.armed_at(seen.frame_ns)
     inside = _inside(rule, seen) if armed else ()
     commands: list[Command] = []
@@ -96,7 +100,7 @@ def step(rule: PresenceRule, state: Presence, seen: FrameJudged) -> tuple[Presen
         state = Presence()
     if state.onset_ns is not None:
         return _prolong(state, seen.frame_ns, inside), commands
-    state = replace(state, hits=_recent_hits(rule, state, seen.frame_ns, inside))
+    state = state._replace(hits=_recent_hits(rule, state, seen.frame_ns, inside))
     opened = _open(rule, state, seen.frame_ns, inside)
     if opened is not None:
         return opened[0], [*commands, opened[1]]
@@ -130,15 +134,14 @@ def _open(
     ]
     if not believed:
         return None
-    fresh = _prolong(replace(state, hits={}, onset_ns=min(believed), last_ns=frame_ns), frame_ns, inside)
+    fresh = _prolong(state._replace(hits={}, onset_ns=min(believed), last_ns=frame_ns), frame_ns, inside)
     return fresh, Open(min(believed), SEVERITY, _grounds(fresh))
 
 
 def _prolong(state: Presence, frame_ns: int, inside: tuple[PersonSeen, ...]) -> Presence:
     if not inside:
         return state
-    return replace(
-        state,
+    return state._replace(
         last_ns=max(state.last_ns, frame_ns),
         last_boxes=tuple(person.box_px for person in inside),
         best_score=max(state.best_score, *(person.score for person in inside)),
