@@ -51,36 +51,14 @@ def distributed_file(
     bucket: str = "kanhu-footage",
 ) -> Path:
     """Write a configuration FILE for these servers into ``directory``, with its secrets in files beside it (mode 0600)."""
-    secrets = {
-        "s3-access-key": minio.access_key,
-        "s3-secret-key": minio.secret_key,
-        "postgres-password": postgres.password,
-    }
-    for name, value in secrets.items():
-        path = directory / name
-        path.touch(mode=0o600)
-        path.write_text(value)
     keys = directory / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
     document = {
         "backbone": {
             "mode": "distributed",
             "kafka": {"bootstrap": kafka.address},
-            "s3": {
-                "endpoint": minio.address,
-                "secure": False,
-                "bucket": bucket,
-                "region": minio.region,
-                "access_key_file": str(directory / "s3-access-key"),
-                "secret_key_file": str(directory / "s3-secret-key"),
-            },
-            "postgres": {
-                "host": LOOPBACK,
-                "port": postgres.port,
-                "database": database or postgres.database,
-                "user": postgres.user,
-                "password_file": str(directory / "postgres-password"),
-            },
+            "s3": _object_store(directory, minio, bucket),
+            "postgres": _database(directory, postgres, database or postgres.database),
             "keys": str(keys),
         },
         "agent": {"data": str(directory / "agent")},
@@ -89,6 +67,33 @@ def distributed_file(
     file = directory / "kanhu.yaml"
     file.write_text(yaml.safe_dump(document, sort_keys=False))
     return file
+
+
+def _object_store(directory: Path, minio: MinioServer, bucket: str) -> dict[str, object]:
+    return {
+        "endpoint": minio.address,
+        "secure": False,
+        "bucket": bucket,
+        "region": minio.region,
+        "access_key_file": _secret_file(directory / "s3-access-key", minio.access_key),
+        "secret_key_file": _secret_file(directory / "s3-secret-key", minio.secret_key),
+    }
+
+
+def _database(directory: Path, postgres: PostgresServer, database: str) -> dict[str, object]:
+    return {
+        "host": LOOPBACK,
+        "port": postgres.port,
+        "database": database,
+        "user": postgres.user,
+        "password_file": _secret_file(directory / "postgres-password", postgres.password),
+    }
+
+
+def _secret_file(path: Path, secret: str) -> str:
+    path.touch(mode=0o600)
+    path.write_text(secret)
+    return str(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

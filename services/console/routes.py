@@ -68,14 +68,17 @@ def console_app(console: Console) -> FastAPI:
     app.middleware("http")(console.gate)
     app.add_exception_handler(KanhuError, _explain)
     app.add_exception_handler(RequestValidationError, _explain_request)
-    _reading(app, console)
+    _site(app, console)
+    _records(app, console)
+    _incidents(app, console)
     _pixels(app, console)
     _enrolling(app, console)
     _page(app)
     return app
 
 
-def _reading(app: FastAPI, console: Console) -> None:
+def _site(app: FastAPI, console: Console) -> None:
+    """What there is: the institution and what was enrolled."""
     views, host = console.views, console.host
 
     @app.get("/api/v1/site")
@@ -96,6 +99,11 @@ def _reading(app: FastAPI, console: Console) -> None:
     async def sensors() -> dict[str, Any]:
         return {"sensors": await views.sensors(host.entities.current.sensors)}
 
+
+def _records(app: FastAPI, console: Console) -> None:
+    """What was recorded, and what was not."""
+    views, clock = console.views, console.host.backbone.clock
+
     @app.get("/api/v1/gaps")
     async def gaps(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> dict[str, Any]:
         return {"gaps": await views.gaps(limit)}
@@ -107,15 +115,23 @@ def _reading(app: FastAPI, console: Console) -> None:
         until: Annotated[str | None, Query(alias="to", max_length=40)] = None,
     ) -> dict[str, Any]:
         """Spans of a camera's recorded stream; the last 24 hours unless ``from`` and ``to`` (RFC 3339) say otherwise."""
-        end_ns = parse_rfc3339(until) if until else host.backbone.clock.now_ns()
-        window = Span(parse_rfc3339(since) if since else end_ns - DAY_NS, end_ns)
-        if window.duration_ns > _LONGEST_WINDOW_NS:
-            raise Rejected("ask for at most eight days at once")
-        return await views.coverage(camera, window)
+        return await views.coverage(camera, _window(since, until, clock.now_ns()))
+
+
+def _window(since: str | None, until: str | None, now_ns: int) -> Span:
+    end_ns = parse_rfc3339(until) if until else now_ns
+    window = Span(parse_rfc3339(since) if since else end_ns - DAY_NS, end_ns)
+    if window.duration_ns > _LONGEST_WINDOW_NS:
+        raise Rejected("ask for at most eight days at once")
+    return window
+
+
+def _incidents(app: FastAPI, console: Console) -> None:
+    """What happened: as archived, and as it is said."""
 
     @app.get("/api/v1/incidents")
     async def incidents(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> dict[str, Any]:
-        return {"incidents": await views.incidents(limit)}
+        return {"incidents": await console.views.incidents(limit)}
 
     @app.get("/api/v1/incidents/stream")
     async def incident_stream() -> Response:
