@@ -272,3 +272,5 @@ def _signals(stop: asyncio.Event, at_once: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
+            if at_once.is_set():  # who keeps pressing must not have the interpreter die of it on its way out
+                signal.signal(number, signal.SIG_IGN)
