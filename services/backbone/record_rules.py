@@ -40,13 +40,17 @@ def partition_of(key: str, partitions: int) -> int:
 
 def check_record(record: Outgoing) -> int:
     """Return the size of a record in bytes (key, headers and value); ``Rejected`` when no log would take it."""
+    longest = 0
     try:
         size_bytes = len(record.key.encode()) + len(record.value or b"")
-        names = [name.encode() for name, _ in record.headers]
-        size_bytes += sum(map(len, names)) + sum(len(raw) for _, raw in record.headers)
+        for name, raw in record.headers:
+            length = len(name) if name.isascii() else len(name.encode())
+            size_bytes += length + len(raw)
+            if length > longest:
+                longest = length
     except (UnicodeEncodeError, AttributeError, TypeError, ValueError) as error:
         raise Rejected(f"a record for {record.topic} has a key, header or value of a wrong type: {error}") from error
-    if any(len(name) > MAX_HEADER_NAME_BYTES for name in names):
+    if longest > MAX_HEADER_NAME_BYTES:
         raise Rejected(f"a record for {record.topic} has a header name of more than {MAX_HEADER_NAME_BYTES} bytes")
     if size_bytes > MAX_RECORD_BYTES:
         raise Rejected(

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, get_args
 
 from services.contracts.errors import Corrupt
@@ -142,7 +143,7 @@ def encode(record: MediaRecord) -> tuple[Headers, bytes]:
                       "detail": _escape(record.detail), **_clock_fields(record.clock)}  # fmt: skip
             return _headers(fields), record.init
         case Chunk():
-            return _headers({"kind": "chunk", **_run_fields(record.run), **_chunk_fields(record.facts)}), record.value
+            return (*_chunk_of_run(record.run), *_headers(_chunk_fields(record.facts))), record.value
         case RunEnd():
             fields = {"kind": "run-end", **_run_fields(record.run), "chunks": record.chunks, "end-ns": record.end_ns,
                       "cause": record.cause, "detail": _escape(record.detail)}  # fmt: skip
@@ -172,6 +173,12 @@ def decode(headers: Iterable[tuple[str, bytes]], value: bytes) -> MediaRecord:
     if value:
         raise Corrupt(f"a {kind} record carries {len(value)} bytes that nothing accounts for")
     return fields.run_end() if kind == "run-end" else fields.gap()
+
+
+@lru_cache(maxsize=256)
+def _chunk_of_run(run: RunFacts) -> Headers:
+    """The headers that all chunks of a run have in common."""
+    return _headers({"kind": "chunk", **_run_fields(run)})
 
 
 def _run_fields(run: RunFacts) -> dict[str, object]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from services.media import h264, h265
 from services.media.nal import Nal
@@ -12,9 +11,8 @@ from services.media.nal import Nal
 VideoCodec = Literal["h264", "h265"]
 
 
-@dataclass(frozen=True, slots=True)
-class AccessUnit:
-    """All NAL units of one picture, in order, untouched.
+class AccessUnit(NamedTuple):
+    """All NAL units of one picture, in order, untouched. A tuple, since there is one for each picture of every camera.
 
     ``pts`` and ``dts`` are ticks of the source's timescale, already unwrapped; ``dts`` is ``None`` when the source tells
     only presentation times (RTP). ``arrival_ns`` is the agent's clock (UTC) when the last of it arrived. ``sync`` says that

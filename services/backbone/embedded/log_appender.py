@@ -20,6 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from services.backbone.embedded.log_clock import AgeClock, LogTime
 from services.backbone.embedded.log_index import IndexWriter
@@ -70,6 +71,37 @@ class _Call:
     number: int = 0
 
 
+class _Pack(NamedTuple):
+    record: Outgoing
+    size_bytes: int
+    headers: bytes
+    crc32: int
+
+
+class _Packing:
+    """Checks and packs a record once, although it goes to several topics in one turn of the loop, as chunks do."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._known: dict[int, _Pack] = {}
+
+    def packed(self, record: Outgoing) -> _Pack:
+        known = self._known.get(id(record.headers))  # which lives at least as long as what is known
+        if known is not None and _is_same(known.record, record):
+            return known
+        if not self._known:
+            self._loop.call_soon(self._known.clear)
+        size_bytes, headers = check_record(record), pack_headers(record.headers)
+        pack = _Pack(record, size_bytes, headers, record_crc32(record.key, headers, record.value))
+        self._known[id(record.headers)] = pack
+        return pack
+
+
+def _is_same(one: Outgoing, other: Outgoing) -> bool:
+    """Whether they differ in nothing but their topic; seen without looking at their bytes."""
+    return one.headers is other.headers and one.value is other.value and one.key == other.key
+
+
 def space_used(connection: sqlite3.Connection) -> int:
     """Bytes in value files and in used pages of the database."""
     (files,) = connection.execute("SELECT COALESCE(SUM(size_bytes), 0) FROM value_file").fetchone()
@@ -105,6 +137,7 @@ class Appender:
         self._on_full = on_full
         self._on_appended = on_appended
         self._loop = loop
+        self._packing = _Packing(loop)
         self._usage = connect(directory, 1.0)
         self._values = ValueWriter(
             directory, roll_bytes=roll_bytes, register=partial(_register_file, index, writer), seal=self._seal
@@ -127,8 +160,9 @@ class Appender:
 
     async def append(self, records: Sequence[Outgoing], topics: Sequence[KnownTopic]) -> list[Position]:
         """``topics[i]`` is the topic of ``records[i]``."""
-        size_bytes = sum(map(check_record, records))
-        rows = [_row(record, topic) for record, topic in zip(records, topics, strict=True)]
+        packed = [self._packing.packed(record) for record in records]
+        rows = [_row(record, topic, pack) for record, topic, pack in zip(records, topics, packed, strict=True)]
+        size_bytes = sum(pack.size_bytes for pack in packed)
         call = _Call(rows, size_bytes, self._loop.create_future())
         async with self._admission:
             while self._in_flight_bytes and self._in_flight_bytes + size_bytes > IN_FLIGHT_BYTES:
@@ -291,11 +325,9 @@ class Appender:
         )
 
 
-def _row(record: Outgoing, topic: KnownTopic) -> _Row:
+def _row(record: Outgoing, topic: KnownTopic, pack: _Pack) -> _Row:
     partition, part_id = topic.part_of(record.key)
-    headers = pack_headers(record.headers)
-    crc32 = record_crc32(record.key, headers, record.value)
-    return _Row(topic, partition, part_id, record.key, headers, record.value, crc32)
+    return _Row(topic, partition, part_id, record.key, pack.headers, record.value, pack.crc32)
 
 
 def _register_file(index: IndexWriter, writer: str) -> int:
