@@ -10,15 +10,12 @@ import argparse
 import threading
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from itertools import count
 from typing import Any
 
-import av
-
 from bench import report
 from services.contracts.simulated_stream import SimulatedStream
-from services.ingest.sources.simulated import SimulatedConnection
+from services.ingest.sources.simulated import SimulatedConnection, encoder_of, frame_of
 from services.simulation import people
 from services.simulation.building import load_building
 from services.simulation.render.renderer import NurseryRenderer
@@ -59,6 +56,7 @@ def least(work: Callable[[], None], rounds: int) -> tuple[float, float]:
 def measure(renderer: NurseryRenderer, camera_id: str, *, frames: int, rounds: int) -> dict[str, Any]:
     building = renderer.building
     camera = building.camera(camera_id)
+    size = (camera.width_px, camera.height_px)
     states = crowd(camera.room, building)
     lights = {room.id: 1.0 for room in building.rooms}
     began = time.process_time()
@@ -79,11 +77,11 @@ def measure(renderer: NurseryRenderer, camera_id: str, *, frames: int, rounds: i
             renderer.picture(camera_id, world(frame))
 
     def send() -> None:
-        coder = _coder(camera.width_px, camera.height_px)
+        coder = encoder_of(size, FRAMES_PER_S, SimulatedStream(camera_id))
         for frame in range(frames):
-            picture = av.VideoFrame.from_ndarray(renderer.picture(camera_id, world(frame)), format="rgb24")
-            picture.pts = frame
-            coder.encode(picture)
+            picture = renderer.picture(camera_id, world(frame))
+            for packet in coder.encode(frame_of(picture, size, frame, FRAMES_PER_S)):
+                bytes(packet)
         coder.encode(None)
 
     draw()
@@ -92,17 +90,6 @@ def measure(renderer: NurseryRenderer, camera_id: str, *, frames: int, rounds: i
         "camera": camera_id, "plate_cpu_s": plate_s, "frame_cpu_ms": drawn_s / frames * 1e3, "frames_per_s": frames / wall_s,
         "sent_cpu_ms": sent_s / frames * 1e3, "cores_when_paced": sent_s / frames * FRAMES_PER_S,
     }  # fmt: skip
-
-
-def _coder(width: int, height: int) -> Any:
-    """As ``services.ingest.sources.simulated`` sets it up."""
-    coder = av.VideoCodecContext.create("libx264", "w")
-    coder.width, coder.height, coder.pix_fmt = width, height, "yuv420p"
-    coder.framerate, coder.time_base = Fraction(FRAMES_PER_S), Fraction(1, FRAMES_PER_S)
-    coder.gop_size, coder.thread_count = FRAMES_PER_S, 1
-    coder.options = {"preset": "superfast", "tune": "zerolatency", "crf": "22", "sc_threshold": "0"}
-    coder.open()
-    return coder
 
 
 def paced(seconds: float) -> dict[str, Any]:

@@ -25,23 +25,32 @@ from services.simulation.people.posing import blend_s, floor_m, shown, transform
 from services.simulation.people.shapes import LimbMesh
 from services.simulation.people.skeleton import INDEX, LIMBS
 from services.simulation.people.wardrobe import person_of
-from services.simulation.world import Person, PersonState, Point
+from services.simulation.world import Activity, Person, PersonState, Point
 
 __all__ = [
     "KEYPOINTS", "LIMBS", "Body", "LimbMesh", "blend_s", "body_of", "cycle_m", "fall_duration_of", "joints", "limb_meshes",
-    "person_of", "pose", "posed_vertices", "poses",
+    "limb_transforms", "limbs_shown", "person_of", "pose", "posed_vertices", "poses",
 ]  # fmt: skip
 
 
 def poses(states: Sequence[PersonState]) -> list[dict[str, NDArray[np.float32]]]:
     """The limbs' world transforms (4, 4) of everybody at once, each as ``pose``; who carries whom is found among them."""
-    by_number = {state.person.number: state for state in states}
-    partners = [by_number.get(number) if (number := _other(state)) is not None else None for state in states]
-    everything = transforms(states, partners)
     return [
         {name: limbs[INDEX[name]] for name in shown(state.activity)}
-        for state, limbs in zip(states, everything, strict=True)
+        for state, limbs in zip(states, limb_transforms(states), strict=True)
     ]
+
+
+def limb_transforms(states: Sequence[PersonState]) -> NDArray[np.float32]:
+    """The same as an array (n, limbs, 4, 4) in the order of ``LIMBS``, those that are not drawn included."""
+    by_number = {state.person.number: state for state in states}
+    partners = [by_number.get(number) if (number := _other(state)) is not None else None for state in states]
+    return transforms(states, partners)
+
+
+def limbs_shown(activity: Activity) -> tuple[str, ...]:
+    """The limbs that are drawn of somebody who does this."""
+    return shown(activity)
 
 
 def pose(state: PersonState, partner: PersonState | None = None) -> dict[str, NDArray[np.float32]]:

@@ -17,7 +17,7 @@ from services.simulation.building import Building, BuildingCamera
 from services.simulation.render import sensor
 from services.simulation.render.light import Light, sun_direction
 from services.simulation.render.plate import Plate, sun_picture
-from services.simulation.render.stage import Shine
+from services.simulation.render.shine import Shine
 from services.simulation.world import World
 
 Floats = NDArray[Any]
@@ -62,12 +62,12 @@ def lighting_of(building: Building, world: World) -> Lighting:
     """The sources at an instant, in steps coarse enough to keep a backdrop for a while."""
     step = int(world.t_s // SUN_STEP_S)
     up = sun_direction((step + 0.5) * SUN_STEP_S, building.north_deg)
-    daylight = _stepped(world.daylight)
+    daylight = stepped(world.daylight)
     sky = tuple(
-        _stepped(daylight * _curtain_share(building, index, world.curtains)) for index in range(len(building.rooms))
+        stepped(daylight * _curtain_share(building, index, world.curtains)) for index in range(len(building.rooms))
     )
     clear = max(0.0, daylight - 0.25) / 0.75
-    lamps = tuple(_stepped(float(world.lights.get(room.id, 0.0))) for room in building.rooms)
+    lamps = tuple(stepped(float(world.lights.get(room.id, 0.0))) for room in building.rooms)
     return Lighting(lamps, sky, daylight, clear * min(1.0, up[2] * 4) if up else 0.0, step)
 
 
@@ -131,5 +131,6 @@ def _crisp(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.addWeighted(picture, 1.35, cv2.GaussianBlur(picture, (0, 0), 1.0), -0.35, 0), np.uint8)
 
 
-def _stepped(value: float) -> float:
+def stepped(value: float) -> float:
+    """A source's strength in the steps in which light is mixed."""
     return round(min(1.0, max(0.0, value)) * _STEP) / _STEP

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from services.simulation import people
+from services.simulation.render import engine
 from services.simulation.render.camera_model import CameraModel
 from services.simulation.render.plate import Plate
-from services.simulation.render.stage import Limbs
 from services.simulation.world import World
 
 Picture = NDArray[np.uint8]
@@ -18,17 +19,14 @@ Maps = tuple[NDArray[np.int16], NDArray[np.uint16]]
 Box = tuple[int, int, int, int]
 #: What of a body darkens the floor near it, and how wide that is.
 _NEAR_FLOOR = {
-    "foot_l": 0.10,
-    "foot_r": 0.10,
-    "shin_l": 0.09,
-    "shin_r": 0.09,
-    "pelvis": 0.17,
-    "chest": 0.16,
-    "head": 0.11,
-    "hand_l": 0.05,
-    "hand_r": 0.05,
-}
+    "foot_l": 0.10, "foot_r": 0.10, "shin_l": 0.09, "shin_r": 0.09, "pelvis": 0.17, "chest": 0.16, "head": 0.11,
+    "hand_l": 0.05, "hand_r": 0.05,
+}  # fmt: skip
+_LIMBS = [people.LIMBS.index(name) for name in _NEAR_FLOOR]
+_RADII = np.array(list(_NEAR_FLOOR.values()), np.float32)
 _MARGIN_M = 0.35
+_NEAREST_M = 0.2
+_REGION_MARGIN, _BEHIND_M = 4, 0.3
 _CORNERS = np.array([(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 _FIRE = np.array([1.0, 0.55, 0.20], np.float32)
 
@@ -45,10 +43,68 @@ def may_be_seen(model: CameraModel, middles: ArrayLike, radius_m: float) -> NDAr
     return np.asarray((depth > 0) & inside | near)
 
 
-def reach(limbs: Limbs) -> NDArray[np.float64]:
-    """(2, 3) least and greatest corner of a body, skin included."""
-    middles = np.array([where[:3, 3] for where in limbs.values()], np.float64)
-    return np.stack([middles.min(0) - 0.32, middles.max(0) + 0.32])
+def regions(
+    model: CameraModel, pinhole: engine.Pinhole, points: NDArray[np.float32], starts: NDArray[np.intp]
+) -> list[engine.Region]:
+    """The parts of a pinhole picture that things are seen in, joined until none overlap.
+
+    ``points`` (3, n) are the things' vertices one thing after the other, ``starts`` where each begins.
+    """
+    if not len(starts):
+        return []
+    seen = model.rotation.astype(np.float32) @ (points - np.array(model.at, np.float32)[:, None])
+    depth = np.maximum(seen[2], 1e-3)
+    middle = np.array([[pinhole.width_px / 2], [pinhole.height_px / 2]], np.float32)
+    pixels = seen[:2] * (pinhole.focal_px / depth) + middle
+    low, high = np.minimum.reduceat(pixels, starts, axis=1).T, np.maximum.reduceat(pixels, starts, axis=1).T
+    near, far = np.minimum.reduceat(seen[2], starts), np.maximum.reduceat(seen[2], starts)
+    size = (pinhole.width_px, pinhole.height_px)
+    found: list[engine.Region] = []
+    for index in np.flatnonzero(far > 0):
+        whole = near[index] < _NEAREST_M  # something of it is behind the camera: its outline is not known
+        x0, y0 = (0, 0) if whole else (max(0, int(value) - _REGION_MARGIN) for value in np.maximum(low[index], 0))
+        x1, y1 = (
+            size
+            if whole
+            else (int(min(most, value + 1 + _REGION_MARGIN)) for most, value in zip(size, high[index], strict=True))
+        )
+        if x1 - x0 > 1 and y1 - y0 > 1:
+            found = _with(found, engine.Region(x0, y0, x1, y1, float(far[index]) + _BEHIND_M))
+    return found
+
+
+def _with(regions: list[engine.Region], one: engine.Region) -> list[engine.Region]:
+    rest = []
+    for other in regions:
+        if one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1:
+            low, high = np.minimum(one, other), np.maximum(one, other)
+            whole = engine.Region(int(low[0]), int(low[1]), int(high[2]), int(high[3]), float(high[4]))
+            return _with([kept for kept in regions if kept is not other], whole)
+        rest.append(other)
+    return [*rest, one]
+
+
+def boxes_of(model: CameraModel, pinhole: engine.Pinhole, regions: Sequence[engine.Region]) -> list[Box]:
+    """The rectangles of the camera's picture that regions of a pinhole picture come to lie in, joined until none overlap."""
+    if not regions:
+        return []
+    x0, y0, x1, y1 = np.array([region[:4] for region in regions], np.float64).T
+    x0, x1, y0, y1 = (
+        x0 - pinhole.width_px / 2,
+        x1 - pinhole.width_px / 2,
+        y0 - pinhole.height_px / 2,
+        y1 - pinhole.height_px / 2,
+    )
+    x, y = np.clip(0, x0, x1), np.clip(0, y0, y1)  # the lens bends a side most where it is nearest to the middle
+    ring = np.array([(x0, y0), (x, y0), (x1, y0), (x1, y), (x1, y1), (x, y1), (x0, y1), (x0, y)])
+    bent = model.distort(ring.transpose(2, 0, 1) / pinhole.focal_px) * model.focal_px
+    found: list[Box] = []
+    middle = np.array([model.width_px / 2, model.height_px / 2])
+    for pixels in bent:
+        box = _box(model, pixels + middle, np.ones(1), 0)
+        if box is not None:
+            found = _joined(found, box)
+    return found
 
 
 def boxes(model: CameraModel, spans: Sequence[NDArray[np.float64]]) -> list[Box]:
@@ -64,11 +120,6 @@ def boxes(model: CameraModel, spans: Sequence[NDArray[np.float64]]) -> list[Box]
         if box is not None:
             found = _joined(found, box)
     return found
-
-
-def box_of(model: CameraModel, points: NDArray[np.float64], margin: int = 3) -> Box | None:
-    """The rectangle around points; the whole picture when some are behind the camera."""
-    return _box(model, *model.project(points), margin)
 
 
 def _box(model: CameraModel, pixels: NDArray[np.float64], depth: NDArray[np.float64], margin: int) -> Box | None:
@@ -111,59 +162,74 @@ def put_over(picture: Picture, shot: Picture, maps: Maps, boxes: list[Box], *, g
         cv2.add(cv2.multiply(place, rest, scale=1 / 255), colour, dst=place)
 
 
-def put_shade(picture: Picture, shaded: Picture, shot: Picture, maps: Maps) -> None:
+def put_shade(picture: Picture, shaded: Picture, shot: Picture, maps: Maps, boxes: list[Box]) -> None:
     """Where people's sun shadows fall, the picture as it is without the sun."""
-    rows, columns = np.flatnonzero(shot[..., 3].any(1)), None
-    if not len(rows):
-        return
-    mask = cv2.remap(np.ascontiguousarray(shot[..., 3]), *maps, cv2.INTER_LINEAR)
-    columns = np.flatnonzero(mask.any(0))
-    rows = np.flatnonzero(mask.any(1))
-    if not len(rows):
-        return
-    here = np.s_[max(0, rows[0] - 2) : rows[-1] + 3, max(0, columns[0] - 2) : columns[-1] + 3]
-    soft = cv2.GaussianBlur(mask[here], (0, 0), 0.8)
-    mask3 = cv2.merge([soft, soft, soft])
-    lit, dim = picture[here], shaded[here]
-    picture[here] = cv2.add(
-        cv2.multiply(lit, cv2.bitwise_not(mask3), scale=1 / 255), cv2.multiply(dim, mask3, scale=1 / 255)
-    )
-
-
-def put_contact(picture: Picture, plate: Plate, model: CameraModel, bodies: Sequence[Limbs]) -> None:
-    """Darken what bodies stand or lie near, coarsely: each limb takes light from what faces it."""
-    for limbs in bodies:
-        named = [(limbs[name][:3, 3], radius) for name, radius in _NEAR_FLOOR.items() if name in limbs]
-        balls, radii = (
-            np.array([at for at, _ in named], np.float32),
-            np.array([radius for _, radius in named], np.float32),
-        )
-        low, high = balls.min(0) - _MARGIN_M, balls.max(0) + _MARGIN_M
-        high[2] = min(high[2], low[2] + 0.9)
-        corners = np.array(
-            [(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (max(low[2], 0.0), high[2])],
-            np.float64,
-        )
-        box = box_of(model, corners)
-        if box is None:
+    for x0, y0, x1, y1 in boxes:
+        here = np.s_[y0:y1, x0:x1]
+        mask = cv2.remap(shot, maps[0][here], maps[1][here], cv2.INTER_LINEAR)[..., 3]
+        if not mask.any():
             continue
+        soft = cv2.GaussianBlur(mask, (0, 0), 0.8)
+        mask3 = cv2.merge([soft, soft, soft])
+        lit, dim = picture[here], shaded[here]
+        kept = cv2.multiply(lit, cv2.bitwise_not(mask3), scale=1 / 255)
+        cv2.add(kept, cv2.multiply(dim, mask3, scale=1 / 255), dst=lit)
+
+
+class Nearby:
+    """What of a plate contact shadows are reckoned from: every second and every fourth point.
+
+    A row is so made that one product of matrices gives both |c - p|² and (c - p)·n for all balls c at once.
+    """
+
+    def __init__(self, plate: Plate) -> None:
+        self._rows = {}
+        for step in (2, 4):
+            points = plate.points[step // 2 :: step, step // 2 :: step]
+            normals = plate.normals[step // 2 :: step, step // 2 :: step]
+            single = ((points**2).sum(2), (points * normals).sum(2), np.ones(points.shape[:2]))
+            self._rows[step] = np.concatenate([points, normals, np.stack(single, 2)], axis=2).astype(np.float32)
+
+    def kept(self, box: Box, balls: NDArray[np.float32]) -> tuple[Box, NDArray[np.float32]] | None:
+        """How much light stays in a box, reckoned coarsely, and the box in whole steps; (n, 3) ``balls`` as in the table."""
         step = 2 if (box[2] - box[0]) * (box[3] - box[1]) < 1200 else 4
         x0, y0, x1, y1 = (edge // step for edge in box)
-        part = np.s_[y0 * step + step // 2 : y1 * step : step, x0 * step + step // 2 : x1 * step : step]
-        points, normals = plate.points[part].reshape(-1, 3), plate.normals[part].reshape(-1, 3)
-        if not len(points):
+        rows = self._rows[step][y0:y1, x0:x1]
+        if not rows.size:
+            return None
+        count = len(balls)
+        product = np.zeros((9, 2 * count), np.float32)
+        product[:3, :count], product[6, :count], product[8, :count] = -2 * balls.T, 1, (balls**2).sum(1)
+        product[3:6, count:], product[7, count:] = balls.T, -1
+        both = rows.reshape(-1, 9) @ product
+        squared, facing = both[:, :count], np.maximum(both[:, count:], 0)
+        squared = np.maximum(squared, _RADII**2 * 0.8)
+        dark = (facing / (squared * np.sqrt(squared))) @ (_RADII**2)
+        kept = np.clip(1 - 0.55 * dark, 0.35, 1).reshape(rows.shape[:2])
+        return (x0 * step, y0 * step, x1 * step, y1 * step), kept
+
+
+def put_contact(picture: Picture, nearby: Nearby, model: CameraModel, limbs: NDArray[np.float32]) -> None:
+    """Darken what bodies (n, limbs, 4, 4) stand or lie near, coarsely: each limb takes light from what faces it."""
+    if not len(limbs):
+        return
+    bodies = limbs[:, _LIMBS][:, :, :3, 3]
+    low, high = bodies.min(1) - _MARGIN_M, bodies.max(1) + _MARGIN_M
+    high[:, 2] = np.minimum(high[:, 2], low[:, 2] + 0.9)
+    low[:, 2] = np.maximum(low[:, 2], 0.0)
+    corners = np.stack([low, high], 1)[:, _CORNERS, [0, 1, 2]]
+    pixels, depth = model.project(corners.reshape(-1, 3))
+    for balls, places, away in zip(bodies, pixels.reshape(-1, 8, 2), depth.reshape(-1, 8), strict=True):
+        box = _box(model, places, away, 3)
+        found = nearby.kept(box, balls) if box is not None else None
+        if found is None:
             continue
-        # |c - p|² and (c - p)·n by products of matrices: (pixels, balls)
-        squared = (points**2).sum(1)[:, None] + (balls**2).sum(1) - 2 * points @ balls.T
-        facing = normals @ balls.T - (points * normals).sum(1)[:, None]
-        dark = np.clip(facing, 0, None) * radii**2 / np.maximum(squared, radii**2 * 0.8) ** 1.5
-        kept = np.clip(1 - 0.55 * dark.sum(1), 0.35, 1).reshape(y1 - y0, x1 - x0)
-        factor = cv2.resize(
-            kept.astype(np.float32), (step * (x1 - x0), step * (y1 - y0)), interpolation=cv2.INTER_LINEAR
-        )
-        place = picture[step * y0 : step * y1, step * x0 : step * x1]
-        scaled = (factor[: place.shape[0], : place.shape[1]] * 255).astype(np.uint8)
-        cv2.multiply(place, cv2.merge([scaled, scaled, scaled]), dst=place, scale=1 / 255)
+        (x0, y0, x1, y1), kept = found
+        if not (kept < 0.998).any():
+            continue
+        factor = cv2.resize((kept * 255).astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        place = picture[y0:y1, x0:x1]
+        cv2.multiply(place, cv2.merge([factor, factor, factor]), dst=place, scale=1 / 255)
 
 
 def put_fire_light(picture: Picture, plate: Plate, model: CameraModel, world: World, *, grey: bool) -> None:

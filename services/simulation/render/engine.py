@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ def core() -> Any:
     except ImportError as error:
         raise Rejected("the nursery's pictures need panda3d; install kanhu[simulation]") from error
     p3d.load_prc_file_data("kanhu", "load-display p3tinydisplay\nwindow-type offscreen\naudio-library-name null\n"
-                           "notify-level error\nsupport-threads 0\ngl-check-errors 0\n")  # fmt: skip
+                           "notify-level error\nsupport-threads 0\ngl-check-errors 0\nbounds-type box\n")  # fmt: skip
     return p3d
 
 
@@ -64,6 +65,16 @@ def covering(model: CameraModel, scale: float) -> Pinhole:
     return Pinhole(2 * math.ceil(reach[0] + 1), 2 * math.ceil(reach[1] + 1), model.focal_px * scale)
 
 
+class Region(NamedTuple):
+    """A part of a canvas in its pixels, top row first, and how far away anything in it may be."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    far_m: float = _FAR_M
+
+
 class Canvas:
     """A picture that scenes are drawn on. Pixels are bytes B, G, R, A, top row first; nothing drawn is all zero."""
 
@@ -82,18 +93,16 @@ class Canvas:
         self._buffer.set_clear_depth_active(True)
         self._picture = p3d.Texture()
         self._buffer.add_render_texture(self._picture, p3d.GraphicsOutput.RTM_copy_ram, p3d.GraphicsOutput.RTP_color)
-        self._lens = p3d.PerspectiveLens()
-        self._lens.set_film_size(pinhole.width_px, pinhole.height_px)
-        self._lens.set_focal_length(pinhole.focal_px)
-        self._lens.set_near_far(_NEAR_M, _FAR_M)
-        self._camera = p3d.NodePath(p3d.Camera("camera", self._lens))
-        self._buffer.make_display_region().set_camera(self._camera)
+        self._camera = p3d.NodePath(p3d.Camera("camera"))
+        self._windows: list[tuple[Any, Any]] = []  # parts of the picture that are drawn by themselves, and their lenses
         self._buffer.set_active(False)
 
-    def shoot(self, root: Any, model: CameraModel, *, unlit: bool = False) -> NDArray[np.uint8]:
+    def shoot(
+        self, root: Any, model: CameraModel, regions: Sequence[Region] | None = None, *, unlit: bool = False
+    ) -> NDArray[np.uint8]:
         """Draw what hangs under ``root`` as the camera sees it: (h, w, 4), valid until the next shot.
 
-        ``unlit`` draws bare colours.
+        Only ``regions`` are drawn, which must not overlap; the rest is nothing. ``unlit`` draws bare colours.
         """
         p3d = core()
         right, down, ahead = model.rotation
@@ -102,6 +111,7 @@ class Canvas:
         self._camera.node().set_initial_state(bare if unlit else p3d.RenderState.make_empty())
         self._camera.reparent_to(root)
         self._camera.set_mat(p3d.Mat4(*right, 0, *ahead, 0, *(-down), 0, x, y, z, 1))
+        self._look([Region(0, 0, self.pinhole.width_px, self.pinhole.height_px)] if regions is None else regions)
         self._buffer.set_active(True)
         self._graphics.render_frame()
         self._buffer.set_active(False)
@@ -109,18 +119,49 @@ class Canvas:
         flat = np.frombuffer(self._picture.get_ram_image(), np.uint8)
         return flat.reshape(self.pinhole.height_px, self.pinhole.width_px, 4)[::-1]
 
+    def _look(self, regions: Sequence[Region]) -> None:
+        """Have one window of the picture for each region, with the part of the lens that belongs to it."""
+        wide, high = self.pinhole.width_px, self.pinhole.height_px
+        while len(self._windows) < len(regions):
+            self._windows.append(self._new_window(len(self._windows)))
+        for index, (window, lens) in enumerate(self._windows):
+            window.set_active(index < len(regions))
+            if index < len(regions):
+                x0, y0, x1, y1, far_m = regions[index]
+                window.set_dimensions(x0 / wide, x1 / wide, 1 - y1 / high, 1 - y0 / high)
+                # The pipe lays a film over its width less half a pixel: a part must lie where it lies in the whole picture.
+                x_scale, y_scale = wide / (wide - 0.5), high / (high - 0.5)
+                lens.set_film_size((x1 - x0 - 0.5) * x_scale, (y1 - y0 - 0.5) * y_scale)
+                x, y = (x0 + x1 - 0.5) / 2 * x_scale, (y0 + y1 - 0.5) / 2 * y_scale
+                lens.set_film_offset(x - wide / 2, high / 2 - y)
+                lens.set_focal_length(self.pinhole.focal_px)
+                lens.set_near_far(_NEAR_M, min(far_m, _FAR_M))
+
+    def _new_window(self, index: int) -> tuple[Any, Any]:
+        lens = core().PerspectiveLens()
+        self._camera.node().set_lens(index, lens)
+        window = self._buffer.make_display_region()
+        window.set_camera(self._camera)
+        window.set_lens_index(index)
+        return window, lens
+
     def close(self) -> None:
         self._graphics.remove_window(self._buffer)
 
 
-def geometry(vertices: NDArray[Any], normals: NDArray[Any] | None, colours: NDArray[Any], faces: NDArray[Any]) -> Any:
-    """A node of (n, 3) vertices and normals, (n, 3 or 4) colours as bytes and (m, 3) faces."""
+def geometry(
+    vertices: NDArray[Any], normals: NDArray[Any] | None, colours: NDArray[Any] | None, faces: NDArray[Any]
+) -> Any:
+    """A node of (n, 3) vertices and normals, (n, 3 or 4) colours as bytes (none: white) and (m, 3) faces."""
     p3d = core()
-    form = p3d.GeomVertexFormat.get_v3n3c4() if normals is not None else p3d.GeomVertexFormat.get_v3c4()
-    fields = [("v", "<f4", 3), *([("n", "<f4", 3)] if normals is not None else []), ("c", "u1", 4)]
-    packed = np.zeros(len(vertices), np.dtype(fields))
-    packed["v"], packed["c"][:, :3] = vertices, colours[:, :3]
-    packed["c"][:, 3] = colours[:, 3] if colours.shape[1] == 4 else 255
+    form = p3d.GeomVertexFormat.get_v3() if colours is None else p3d.GeomVertexFormat.get_v3c4()
+    form = p3d.GeomVertexFormat.get_v3n3c4() if normals is not None else form
+    fields = [("v", "<f4", 3), *([("n", "<f4", 3)] if normals is not None else [])]
+    packed = np.zeros(len(vertices), np.dtype([*fields, *([("c", "u1", 4)] if colours is not None else [])]))
+    packed["v"] = vertices
+    if colours is not None:
+        packed["c"][:, :3] = colours[:, :3]
+        packed["c"][:, 3] = colours[:, 3] if colours.shape[1] == 4 else 255
     if normals is not None:
         packed["n"] = normals
     rows = p3d.GeomVertexData("mesh", form, p3d.Geom.UH_static)
@@ -136,6 +177,23 @@ def geometry(vertices: NDArray[Any], normals: NDArray[Any] | None, colours: NDAr
     node = p3d.GeomNode("mesh")
     node.add_geom(shape)
     return node
+
+
+class LivingMesh:
+    """A mesh whose vertices are written anew whenever it is to be shown elsewhere."""
+
+    ROW = np.dtype([("v", "<f4", 3), ("c", "u1", 4)])
+
+    def __init__(self, parent: Any, count: int, faces: NDArray[Any]) -> None:
+        self._node = geometry(np.zeros((count, 3), np.float32), None, np.zeros((count, 3), np.uint8), faces)
+        self.path = parent.attach_new_node(self._node)
+
+    def write(self, rows: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> None:
+        """``rows`` (count,) of :attr:`ROW`; ``low`` and ``high`` are the corners of a box that holds them."""
+        array = self._node.modify_geom(0).modify_vertex_data().modify_array(0)
+        memoryview(array).cast("B")[:] = rows.data.cast("B")
+        p3d = core()
+        self._node.set_bounds(p3d.BoundingBox(p3d.LPoint3(*low.tolist()), p3d.LPoint3(*high.tolist())))
 
 
 def new_root() -> Any:

@@ -18,15 +18,25 @@ from numpy.typing import NDArray
 from services.simulation import people
 from services.simulation.building import Building, BuildingCamera
 from services.simulation.render import compositing, engine, sensor
-from services.simulation.render.backdrop import SUN_STEP_S, Backdrop, Lighting, lighting_of, mixed, sun_strength
+from services.simulation.render.backdrop import (
+    SUN_STEP_S,
+    Backdrop,
+    Lighting,
+    lighting_of,
+    mixed,
+    stepped,
+    sun_strength,
+)
 from services.simulation.render.camera_model import CameraModel, camera_model, model_in
+from services.simulation.render.figures import Company, company_of
 from services.simulation.render.light import Light, sun_direction
 from services.simulation.render.movers import Mover
 from services.simulation.render.plate import Plate, lens_maps, paint_plate
 from services.simulation.render.plate_cache import PlateCache
 from services.simulation.render.probes import Probes
 from services.simulation.render.scene import build_scene
-from services.simulation.render.stage import Limbs, Shine, Stage
+from services.simulation.render.shine import Shine, matched, through
+from services.simulation.render.stage import Stage
 from services.simulation.world import CameraFault, PersonState, World
 
 Picture = NDArray[np.uint8]
@@ -60,16 +70,19 @@ class _View:
     canvas: engine.Canvas
     shadow_canvas: engine.Canvas
     shadow_maps: tuple[NDArray[np.int16], NDArray[np.uint16]]
+    nearby: compositing.Nearby
     backdrops: OrderedDict[Lighting, Backdrop] = field(default_factory=OrderedDict)
     hung: _Hung | None = None
 
 
 @dataclass
 class _Cast:
-    """The people a camera may see, with their limbs."""
+    """The people a camera may see: their limbs (n, limbs, 4, 4), and where the vertices of their skins are (3, vertices)."""
 
     states: list[PersonState]
-    limbs: list[Limbs]
+    limbs: NDArray[np.float32]
+    company: Company
+    placed: NDArray[np.float32]
 
 
 class NurseryRenderer:
@@ -93,7 +106,6 @@ class NurseryRenderer:
             self._probes, self._stage = Probes(self._light), Stage(self._hiding)
         self._beside = {mover.name: _rooms_beside(building, mover) for mover in self._stage.movers}
         self._views: OrderedDict[str, _View] = OrderedDict()
-        self._on_stage: object = None
         self._lit: tuple[object, Lighting] | None = None
         self._frozen: dict[str, tuple[tuple[int, float], Picture]] = {}
 
@@ -122,8 +134,9 @@ class NurseryRenderer:
             view = self._view_now(camera, world)
             cast = self._cast(view, world)
             self._hang(view, world)
-            self._set(cast, world, view, None)
-            shot = self._stage.shoot_numbers(view.canvas, view.model, view.key, view.plate.visible, cast.states)
+            self._put(cast, cast.company.numbered(), world)
+            regions, _ = self._touched(view, cast, world)
+            shot = self._stage.shoot_numbers(view.canvas, view.model, view.key, view.plate.visible, regions)
             nearest = cv2.remap(shot.astype(np.float32), *view.maps, cv2.INTER_NEAREST).astype(np.int32)
         return np.array([0, *(state.person.number for state in cast.states)], np.int32)[nearest]
 
@@ -159,32 +172,70 @@ class NurseryRenderer:
         backdrop = self._backdrop(camera, view, state)
         cast = self._cast(view, world)
         lit, shaded = self._dressed(view, world, backdrop, state)
-        flames = self._set(cast, world, view, (backdrop, state))
         picture = lit.copy()
-        up = sun_direction(world.t_s, self.building.north_deg)
-        if backdrop.sunny and up is not None and (sunlit := self._in_sun(cast, state, up)):
-            shadow = self._stage.shoot_shadows(view.shadow_canvas, view.model, view.key, view.plate.visible, up, sunlit)
-            compositing.put_shade(picture, shaded, shadow, view.shadow_maps)
-        compositing.put_contact(picture, view.plate, view.model, cast.limbs)
-        boxes = compositing.boxes(view.model, [*(compositing.reach(limbs) for limbs in cast.limbs), *flames])
-        shot = self._stage.shoot(view.canvas, view.model, view.key, view.plate.visible)
-        compositing.put_over(picture, shot, view.maps, boxes, grey=backdrop.infrared)
+        if not cast.states and not world.flames:
+            return picture, backdrop
+        shines = [self._shine(*one.at[:2], view, backdrop, state) for one in cast.states]
+        self._put(cast, cast.company.lit(cast.limbs, shines), world)
+        if backdrop.sunny:
+            self._shade(picture, shaded, view, cast, state, world)
+        compositing.put_contact(picture, view.nearby, view.model, cast.limbs)
+        regions, boxes = self._touched(view, cast, world)
+        if regions:
+            shot = self._stage.shoot(view.canvas, view.model, view.key, view.plate.visible, regions)
+            compositing.put_over(picture, shot, view.maps, boxes, grey=backdrop.infrared)
         if world.flames:
             compositing.put_fire_light(picture, view.plate, view.model, world, grey=backdrop.infrared)
         return picture, backdrop
 
+    def _touched(self, view: _View, cast: _Cast, world: World) -> tuple[list[engine.Region], list[compositing.Box]]:
+        """Where people and flames may be: in the canvas and in the picture."""
+        fires = [(np.array(flame.at) + _FLAME * flame.height_m).T for flame in world.flames]
+        points = np.concatenate([cast.placed, *fires], axis=1).astype(np.float32)
+        starts = np.append(cast.company.starts, cast.placed.shape[1] + np.arange(len(fires)) * len(_FLAME))
+        regions = compositing.regions(view.model, view.pinhole, points, starts)
+        return regions, compositing.boxes_of(view.model, view.pinhole, regions)
+
+    def _shade(
+        self, picture: Picture, shaded: Picture, view: _View, cast: _Cast, state: Lighting, world: World
+    ) -> None:
+        """The shadows of those who are in the sun."""
+        up = sun_direction(world.t_s, self.building.north_deg)
+        if up is None or not any(sunlit := self._in_sun(cast, state, up)):
+            return
+        flat = np.eye(4)
+        flat[:3, 2] = -up[0] / up[2], -up[1] / up[2], 0.002
+        flat[2, 3] = 0.03
+        pinhole, company = view.shadow_canvas.pinhole, cast.company
+        on_floor = flat[:3, :3].astype(np.float32) @ cast.placed + flat[:3, 3:].astype(np.float32)
+        mine = np.array(sunlit)[company.whose]
+        counts = np.diff([*company.starts, len(company.whose)])[sunlit]
+        starts = np.cumsum([0, *counts[:-1]])
+        regions = compositing.regions(view.model, pinhole, np.ascontiguousarray(on_floor[:, mine]), starts)
+        if regions:
+            shot = self._stage.shoot_shadows(
+                view.shadow_canvas, view.model, view.key, view.plate.visible, flat, sunlit, regions
+            )
+            boxes = compositing.boxes_of(view.model, pinhole, regions)
+            compositing.put_shade(picture, shaded, shot, view.shadow_maps, boxes)
+
     def _lighting(self, world: World) -> Lighting:
-        key = (world.t_s // SUN_STEP_S, world.daylight, *sorted(world.lights.items()), *sorted(world.curtains.items()))
+        key = (
+            world.t_s // SUN_STEP_S,
+            stepped(world.daylight),
+            *sorted(world.lights.items()),
+            *sorted(world.curtains.items()),
+        )
         if self._lit is None or self._lit[0] != key:
             self._lit = (key, lighting_of(self.building, world))
         return self._lit[1]
 
-    def _in_sun(self, cast: _Cast, state: Lighting, up: tuple[float, float, float]) -> list[PersonState]:
+    def _in_sun(self, cast: _Cast, state: Lighting, up: tuple[float, float, float]) -> list[bool]:
         rooms = [self._probes.room_number(*one.at[:2]) for one in cast.states]
         return [
-            one for room, one in zip(rooms, cast.states, strict=True)
-            if self._probes.sunlit(room, *one.at[:2], state.sun_step, up) > 0.02
-        ]  # fmt: skip
+            bool(self._probes.sunlit(room, *one.at[:2], state.sun_step, up) > 0.02)
+            for room, one in zip(rooms, cast.states, strict=True)
+        ]
 
     def _view_now(self, camera: BuildingCamera, world: World) -> _View:
         model = model_in(camera, world)
@@ -202,7 +253,7 @@ class NurseryRenderer:
             coarse = engine.covering(model, _SHADOW_FINE)
             view = self._views[key] = _View(
                 key, model, plate, lens_maps(model, pinhole), pinhole, engine.Canvas(pinhole), engine.Canvas(coarse),
-                lens_maps(model, coarse),
+                lens_maps(model, coarse), compositing.Nearby(plate),
             )  # fmt: skip
             while len(self._views) > _PLATES_KEPT:
                 self._forget(next(iter(self._views)))
@@ -230,26 +281,30 @@ class NurseryRenderer:
         return backdrop
 
     def _cast(self, view: _View, world: World) -> _Cast:
-        states = list(world.persons)
+        states = self._may_show(view, list(world.persons))
         if not states:
-            return _Cast([], [])
-        middles = np.add([state.at for state in states], (0, 0, 0.6))
-        seen = compositing.may_be_seen(view.model, middles, 1.3) & self._in_rooms(view, middles)
-        wanted = {state.person.number for state, shows in zip(states, seen, strict=True) if shows}
-        partners = {
-            number for state in states if state.person.number in wanted for number in (state.carried_by, state.carries)
-        }
-        posed = [state for state in states if state.person.number in wanted | partners]
-        limbs = people.poses(posed)
-        chosen = [index for index, state in enumerate(posed) if state.person.number in wanted]
-        return _Cast([posed[index] for index in chosen], [limbs[index] for index in chosen])
+            return _NOBODY
+        wanted = {state.person.number for state in states}
+        partners = {number for state in states for number in (state.carried_by, state.carries)} - wanted
+        posed = [*states, *(state for state in world.persons if state.person.number in partners)]
+        limbs = people.limb_transforms(posed)[: len(states)]
+        company = company_of(states)
+        return _Cast(states, limbs, company, company.moved(limbs))
 
-    def _set(self, cast: _Cast, world: World, view: _View, lit: tuple[Backdrop, Lighting] | None) -> list[Span]:
-        """Put people and flames on the stage; the answer are the corners of the flames."""
-        lights = [self._shine(*state.at[:2], view, lit) for state in cast.states]
-        self._stage.put_people(cast.states, cast.limbs, lights)
+    def _may_show(self, view: _View, states: list[PersonState]) -> list[PersonState]:
+        if not states:
+            return []
+        middles = np.add([state.at for state in states], (0, 0, 0.6))
+        seen = compositing.may_be_seen(view.model, middles, 1.3)
+        return [
+            state for state, shows in zip(states, seen.tolist(), strict=True)
+            if shows and self._probes.room_number(*state.at[:2]) in view.plate.rooms_seen
+        ]  # fmt: skip
+
+    def _put(self, cast: _Cast, colours: NDArray[np.float32], world: World) -> None:
+        """Put people and flames on the stage."""
+        self._stage.put_people(cast.states, cast.company, cast.placed, colours)
         self._stage.put_flames(world.flames, world.t_s)
-        return [np.array(flame.at) + _FLAME * flame.height_m for flame in world.flames]
 
     def _hang(self, view: _View, world: World) -> _Hung:
         """Put the movers that a camera may see where they are in this world."""
@@ -261,9 +316,7 @@ class NurseryRenderer:
             chosen = np.flatnonzero(compositing.may_be_seen(view.model, middles, 1.6) & self._near_rooms(view, placed))
             spans = [np.stack([corners[index].min(0), corners[index].max(0)]) for index in chosen]
             view.hung = _Hung(key, [placed[index] for index in chosen], spans)
-        if self._on_stage != (view.key, key):
-            self._stage.put_movers(view.hung.placed)
-            self._on_stage = (view.key, key)
+            self._stage.hang_movers(view.key, view.hung.placed)
         return view.hung
 
     def _dressed(self, view: _View, world: World, backdrop: Backdrop, state: Lighting) -> tuple[Picture, Picture]:
@@ -271,9 +324,9 @@ class NurseryRenderer:
         hung = self._hang(view, world)
         if hung.dressed is None or hung.dressed_over is not backdrop:
             middles = [span.mean(0) for span in hung.spans]
-            shines = [self._shine(float(at[0]), float(at[1]), view, (backdrop, state)) for at in middles]
+            shines = [self._shine(float(at[0]), float(at[1]), view, backdrop, state) for at in middles]
             cloth = [mover.kind.startswith("curtain") for mover, _ in hung.placed]
-            shines = [_through(shine) if thin else shine for shine, thin in zip(shines, cloth, strict=True)]
+            shines = [through(shine) if thin else shine for shine, thin in zip(shines, cloth, strict=True)]
             shot = self._stage.shoot_movers(view.canvas, view.model, view.key, view.plate.visible, hung.placed, shines)
             boxes = compositing.boxes(view.model, hung.spans)
             same = backdrop.shaded is backdrop.picture
@@ -283,18 +336,10 @@ class NurseryRenderer:
             hung.dressed, hung.dressed_over = (pictures[0], pictures[-1]), backdrop
         return hung.dressed
 
-    def _in_rooms(self, view: _View, at: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether points are in rooms of which the camera sees anything."""
-        seen = view.plate.rooms_seen
-        return np.array([self._probes.room_number(x, y) in seen for x, y, _ in at], np.bool_)
-
     def _near_rooms(self, view: _View, placed: list[tuple[Mover, NDArray[np.float64]]]) -> NDArray[np.bool_]:
         return np.array([bool(self._beside[mover.name] & view.plate.rooms_seen) for mover, _ in placed], np.bool_)
 
-    def _shine(self, x: float, y: float, view: _View, lit: tuple[Backdrop, Lighting] | None) -> Shine:
-        if lit is None:
-            return _FLAT_LIGHT
-        backdrop, state = lit
+    def _shine(self, x: float, y: float, view: _View, backdrop: Backdrop, state: Lighting) -> Shine:
         place = (round(x * 10), round(y * 10))
         if (known := backdrop.shines.get(place)) is None:
             if len(backdrop.shines) > 4000:
@@ -314,7 +359,7 @@ class NurseryRenderer:
         if backdrop.sunny and up is not None:
             curtain = state.sky[room] / state.outside if room >= 0 and state.outside else 1.0
             sun = sun_strength(state) * (self._probes.sunlit(room, x, y, state.sun_step, up) * curtain)
-        return _shine_of(six, sun, up, backdrop.exposure)
+        return matched(six, sun, up, backdrop.exposure)
 
     def _seed_of(self, camera: BuildingCamera) -> int:
         return zlib.crc32(f"{self.seed}/{self.building.id}/{camera.id}".encode())
@@ -329,31 +374,9 @@ def _rooms_beside(building: Building, mover: Mover) -> frozenset[int]:
     return frozenset(-1 if room is None else building.rooms.index(room) for room in joined)
 
 
+_NOBODY = _Cast([], np.zeros((0, len(people.LIMBS), 4, 4), np.float32), company_of([]), np.zeros((3, 0), np.float32))
 _FLAME = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1.3)])
-_NONE, _ALL = np.zeros(3, np.float32), np.ones(3, np.float32)
-_FLAT_LIGHT = Shine(_ALL, _NONE, _NONE, (0.0, 0.0, 1.0))
-
-
-def _shine_of(
-    six: NDArray[np.float32], sun: NDArray[np.float32], up: tuple[float, float, float] | None, exposure: float
-) -> Shine:
-    """Six sides' light as an ambient one and two directed ones, matched in display units."""
-    sides = six[:4]
-    side = int(sides.sum(1).argmax())
-    floor = 0.35 * six[5] + 0.65 * np.sort(sides, axis=0)[:3].mean(0)
-    around = sensor.display_light(floor * 0.8, exposure)
-    above = np.maximum(sensor.display_light(six[4], exposure) - around, 0)
-    if sun.any() and up is not None:
-        beside = np.maximum(sensor.display_light(floor + sun, exposure) - around, 0)
-        return Shine(around, above * 0.5, beside, up)
-    beside = np.maximum(sensor.display_light(sides[side], exposure) - around, 0)
-    way = ((1.0, 0.0, 0.15), (-1.0, 0.0, 0.15), (0.0, 1.0, 0.15), (0.0, -1.0, 0.15))[side]
-    return Shine(around, above, beside, way)
-
-
-def _through(shine: Shine) -> Shine:
-    """Light on thin cloth: what falls on its back comes through."""
-    return Shine(shine.around + 0.35 * shine.above + 0.75 * shine.beside, _NONE, shine.beside * 0.25, shine.side)
+_NONE = np.zeros(3, np.float32)
 
 
 def _written_time(world: World) -> str:

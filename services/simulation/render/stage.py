@@ -1,42 +1,33 @@
 """What moves in a picture: people and movers, hidden by the still scene where that stands before them.
 
-Meshes are handed to the engine once; a frame sets matrices and each one's light. Everything here runs under ``engine.LOCK``.
+Meshes are handed to the engine once; a frame writes people's vertices and matrices of the rest. Everything here runs under
+``engine.LOCK``.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulation import people
 from services.simulation.render import engine
 from services.simulation.render.camera_model import CameraModel
+from services.simulation.render.figures import Company
 from services.simulation.render.movers import Mover, flame_mesh, mover_matrix, movers_of
 from services.simulation.render.patterns import painted
 from services.simulation.render.scene import Scene
 from services.simulation.render.shapes import Mesh
+from services.simulation.render.shine import Shine
 from services.simulation.world import Flame, Person, PersonState, World
 
 Matrix = NDArray[Any]
-Limbs = Mapping[str, NDArray[np.float32]]
+Regions = Sequence[engine.Region] | None
 _MOST_PEOPLE = 160
 _LOWEST_M = 0.06  # floors, rugs and mats hide nobody
-_BLANKET = "blanket"
-
-
-@dataclass(frozen=True, slots=True)
-class Shine:
-    """Light on a thing in display units: from all around, from above, and from one side (unit vector towards it)."""
-
-    around: NDArray[Any]
-    above: NDArray[Any]
-    beside: NDArray[Any]
-    side: tuple[float, float, float]
+_TILES = (8, 5)  # what stands still is handed over in parts of the picture, so that a part can be drawn by itself
 
 
 class _Lit:
@@ -66,24 +57,6 @@ class _Lit:
         self._beside.set_direction(tuple(-value for value in light.side))
 
 
-class _Figure(_Lit):
-    def __init__(self, parent: Any, person: Person) -> None:
-        super().__init__(parent)
-        self.limbs: dict[str, Any] = {}
-        for name, mesh in people.limb_meshes(person).items():
-            node = engine.geometry(mesh.vertices, mesh.normals, mesh.colours, mesh.triangles)
-            self.limbs[name] = self.path.attach_new_node(node)
-
-    def put(self, limbs: Limbs) -> None:
-        for name, path in self.limbs.items():
-            where = limbs.get(name)
-            if where is None:
-                path.hide()
-            else:
-                path.show()
-                path.set_mat(engine.matrix(where))
-
-
 class Stage:
     """The moving things of a building, drawn before a still scene."""
 
@@ -93,57 +66,65 @@ class Stage:
         self._people = self._root.attach_new_node("people")
         self._things = self._root.attach_new_node("things")
         self._things.set_two_sided(True)
-        self._things.set_light_off(1)
-        engine.depth_only(self._things)
         self._fires = self._root.attach_new_node("fires")
-        self._figures: OrderedDict[Person, _Figure] = OrderedDict()
+        self._figures: OrderedDict[tuple[Person, bool], engine.LivingMesh] = OrderedDict()
+        self._shown: list[engine.LivingMesh] = []
         self.movers = movers_of(scene.building)
-        self._nodes = {mover.name: _Lit(self._things) for mover in self.movers}
+        self._forms = {mover.name: _node(mover.mesh) for mover in self.movers}
+        self._lit = {mover.name: _Lit(self._things) for mover in self.movers}
         for mover in self.movers:
-            self._nodes[mover.name].path.attach_new_node(_node(mover.mesh))
+            self._lit[mover.name].path.attach_new_node(self._forms[mover.name])
         self._flame = engine.core().NodePath(_node(flame_mesh()))
         self._still: dict[str, Any] = {}
+        self._hung: dict[str, Any] = {}
 
-    def put_people(self, states: list[PersonState], poses: list[Limbs], shines: list[Shine]) -> None:
-        """Show exactly these."""
-        for figure in self._figures.values():
+    def put_people(
+        self, states: list[PersonState], company: Company, placed: NDArray[np.float32], colours: NDArray[np.float32]
+    ) -> None:
+        """Show exactly these: ``placed`` (3, n) metres and ``colours`` (3, n) 0..255 are of the company's vertices."""
+        for figure in self._shown:
             figure.path.stash()
-        for state, limbs, light in zip(states, poses, shines, strict=True):
-            figure = self._figure(state.person)
+        self._shown = [self._figure(state, company, index) for index, state in enumerate(states)]
+        if not states:
+            return
+        rows = np.empty(placed.shape[1], engine.LivingMesh.ROW)
+        rows["v"], rows["c"][:, :3], rows["c"][:, 3] = placed.T, colours.T, 255
+        low, high = (ends.reduceat(placed, company.starts, axis=1).T for ends in (np.minimum, np.maximum))
+        ends = (*company.starts[1:].tolist(), len(rows))
+        for index, (figure, start, end) in enumerate(zip(self._shown, company.starts.tolist(), ends, strict=True)):
             figure.path.unstash()
-            figure.put(limbs)
-            figure.shine(light)
+            figure.write(rows[start:end], low[index], high[index])
 
     def mover_matrices(self, world: World) -> list[tuple[Mover, Matrix]]:
         placed = [(mover, mover_matrix(mover, world)) for mover in self.movers]
         return [(mover, where) for mover, where in placed if where is not None]
 
-    def put_movers(self, placed: list[tuple[Mover, Matrix]]) -> None:
-        """Let exactly these hide what is behind them, where they are."""
-        for lit in self._nodes.values():
-            lit.path.stash()
+    def hang_movers(self, key: str, placed: list[tuple[Mover, Matrix]]) -> None:
+        """Let these hide what is behind them where they are, in the pictures of the camera's direction ``key``."""
+        if (before := self._hung.pop(key, None)) is not None:
+            before.remove_node()
+        hung = self._hung[key] = self._root.attach_new_node("hung")
+        hung.set_two_sided(True)
+        engine.depth_only(hung)
         for mover, where in placed:
-            lit = self._nodes[mover.name]
-            lit.path.unstash()
-            lit.path.set_mat(engine.matrix(where))
+            place = hung.attach_new_node(mover.name)  # a place is its node's: forms are shared with what is lit
+            place.set_mat(engine.matrix(where))
+            place.attach_new_node(self._forms[mover.name])
+        hung.stash()
 
     def shoot_movers(
         self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64],
         placed: list[tuple[Mover, Matrix]], shines: list[Shine],
     ) -> NDArray[np.uint8]:  # fmt: skip
-        """These movers themselves, as :meth:`shoot` gives people; they were put before."""
-        for (mover, _), light in zip(placed, shines, strict=True):
-            self._nodes[mover.name].shine(light)
-        for path in (self._people, self._fires):
-            path.stash()
-        engine.seen_again(self._things)
-        self._things.clear_light()
-        shot = self._with_still(canvas, model, key, visible)
-        self._things.set_light_off(1)
-        engine.depth_only(self._things)
-        for path in (self._people, self._fires):
-            path.unstash()
-        return shot
+        """These movers themselves, as :meth:`shoot` gives people."""
+        for lit in self._lit.values():
+            lit.path.stash()
+        for (mover, where), light in zip(placed, shines, strict=True):
+            lit = self._lit[mover.name]
+            lit.path.unstash()
+            lit.path.set_mat(engine.matrix(where))
+            lit.shine(light)
+        return self._drawn(canvas, model, (self._things, self._stand_still(key, model, visible)), None)
 
     def put_flames(self, flames: tuple[Flame, ...], t_s: float) -> None:
         """Tongues of flame that flicker with the time."""
@@ -154,103 +135,90 @@ class Stage:
                 path.set_mat(engine.matrix(_tongue(flame, number * 5 + tongue, t_s)))
 
     def shoot(
-        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64]
+        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], regions: Regions = None
     ) -> NDArray[np.uint8]:
         """People and flames as the camera sees them, (h, w, 4) B, G, R, A in the canvas' pinhole picture; A is 0 elsewhere."""
-        return self._with_still(canvas, model, key, visible)
+        parts = (self._people, self._fires, self._stand_still(key, model, visible), self._hung.get(key))
+        return self._drawn(canvas, model, parts, regions)
 
     def shoot_numbers(
-        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], states: list[PersonState]
+        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], regions: Regions = None
     ) -> NDArray[np.int32]:
-        """Which of ``states`` each pinhole pixel shows, counted from 1; 0 where none. What hides them hides them."""
-        painted_over = []
-        for number, state in enumerate(states, start=1):
-            figure = self._figures[state.person]
-            for name, path in figure.limbs.items():
-                number_or_none = 0 if name == _BLANKET else number
-                path.set_color(_as_colour(number_or_none), 10)
-                painted_over.append(path)
+        """Which number each pinhole pixel shows of people who were put with numbers for colours; 0 where none."""
         self._fires.set_color((0.0, 0.0, 0.0, 1.0), 10)
-        shot = self._with_still(canvas, model, key, visible, unlit=True)
-        digits = shot[..., :3].astype(np.int32) >> 4
-        numbers = digits[..., 0] | digits[..., 1] << 4 | digits[..., 2] << 8
-        for path in (*painted_over, self._fires):
-            path.clear_color()
-        return numbers
+        digits = self.shoot(canvas, model, key, visible, regions)[..., :3].astype(np.int32) >> 4
+        self._fires.clear_color()
+        return np.asarray(digits[..., 0] | digits[..., 1] << 4 | digits[..., 2] << 8)
 
     def shoot_shadows(
-        self,
-        canvas: engine.Canvas,
-        model: CameraModel,
-        key: str,
-        visible: NDArray[np.int64],
-        sun: tuple[float, float, float],
-        sunlit: list[PersonState],
-    ) -> NDArray[np.uint8]:
-        """Where the floor lies in people's sun shadows, of those who stand in the sun: (h, w, 4), A is 255 there."""
-        flat = np.eye(4)
-        flat[0, 2], flat[1, 2] = -sun[0] / sun[2], -sun[1] / sun[2]
-        flat[2, 2], flat[2, 3] = 0.002, 0.03
-        still = self._stand_still(key, visible)
-        for path in (self._things, self._fires):
-            path.stash()
-        casting = {state.person for state in sunlit}
-        idle = [
-            figure.path
-            for person, figure in self._figures.items()
-            if person not in casting and not figure.path.is_stashed()
-        ]
+        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], flat: Matrix,
+        sunlit: Sequence[bool], regions: Regions,
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """Where people's bodies lie that ``flat`` (4, 4) makes shadows, of those in the sun: (h, w, 4), A is 255 there."""
+        idle = [figure.path for figure, casts in zip(self._shown, sunlit, strict=True) if not casts]
         for path in idle:
             path.stash()
-        self._people.set_light_off(1)
         self._people.set_mat(engine.matrix(flat))
         self._people.set_two_sided(True, 5)
-        shot = canvas.shoot(self._root, model).copy()
+        shot = self._drawn(canvas, model, (self._people, self._stand_still(key, model, visible)), regions)
         self._people.clear_mat()
         self._people.clear_two_sided()
-        self._people.clear_light()
         for path in idle:
             path.unstash()
-        for path in (self._things, self._fires):
-            path.unstash()
-        still.stash()
         return shot
 
-    def _with_still(
-        self, canvas: engine.Canvas, model: CameraModel, key: str, visible: NDArray[np.int64], *, unlit: bool = False
+    def _drawn(
+        self, canvas: engine.Canvas, model: CameraModel, parts: Sequence[Any], regions: Regions
     ) -> NDArray[np.uint8]:
-        still = self._stand_still(key, visible)
-        shot = canvas.shoot(self._root, model, unlit=unlit)
-        still.stash()
-        return shot
+        """A picture of these parts of the stage alone."""
+        for path in self._root.get_children():
+            path.stash()
+        for path in parts:
+            if path is not None:
+                path.unstash()
+        return canvas.shoot(self._root, model, regions)
 
-    def _stand_still(self, key: str, visible: NDArray[np.int64]) -> Any:
+    def _stand_still(self, key: str, model: CameraModel, visible: NDArray[np.int64]) -> Any:
         """The still triangles that a camera sees, as something that hides."""
         path = self._still.get(key)
         if path is None:
-            triangles = self._scene.corners[visible]
-            corners = triangles[triangles[..., 2].max(1) > _LOWEST_M].reshape(-1, 3)
-            shared, faces = np.unique(np.round(corners, 4), axis=0, return_inverse=True)
-            node = engine.geometry(shared, None, np.zeros((len(shared), 3), np.uint8), faces.reshape(-1, 3))
-            path = self._still[key] = self._root.attach_new_node(node)
+            path = self._still[key] = self._root.attach_new_node("still")
             path.set_two_sided(True)
             engine.depth_only(path)
-        path.unstash()
+            triangles = self._scene.corners[visible]
+            triangles = triangles[triangles[..., 2].max(1) > _LOWEST_M]
+            tiles = _tiles(model, triangles)
+            for tile in np.unique(tiles):
+                shared, faces = np.unique(
+                    np.round(triangles[tiles == tile].reshape(-1, 3), 4), axis=0, return_inverse=True
+                )
+                path.attach_new_node(engine.geometry(shared, None, None, faces.reshape(-1, 3)))
         return path
 
     def forget(self, key: str) -> None:
         """Give up what hides things from a camera's direction."""
-        if (path := self._still.pop(key, None)) is not None:
-            path.remove_node()
+        for kept in (self._still, self._hung):
+            if (path := kept.pop(key, None)) is not None:
+                path.remove_node()
 
-    def _figure(self, person: Person) -> _Figure:
-        figure = self._figures.get(person)
+    def _figure(self, state: PersonState, company: Company, index: int) -> engine.LivingMesh:
+        key = (state.person, state.activity == "sleep")
+        figure = self._figures.get(key)
         if figure is None:
-            figure = self._figures[person] = _Figure(self._people, person)
+            skin = company.skins[index]
+            figure = self._figures[key] = engine.LivingMesh(self._people, len(skin.limbs), skin.triangles)
             if len(self._figures) > _MOST_PEOPLE:
                 self._figures.popitem(last=False)[1].path.remove_node()
-        self._figures.move_to_end(person)
+        self._figures.move_to_end(key)
         return figure
+
+
+def _tiles(model: CameraModel, triangles: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The part of the picture that each triangle is in; -1 for those that reach over several."""
+    pixels = model.project(triangles.reshape(-1, 3))[0].reshape(-1, 3, 2) / (model.width_px, model.height_px) * _TILES
+    wide = ~(np.ptp(pixels, axis=1).max(1) < 1.5)  # also what is partly behind the camera
+    across, down = np.clip(np.nan_to_num(pixels.mean(1)), 0, np.array(_TILES) - 1).astype(np.int64).T
+    return np.where(wide, -1, down * _TILES[0] + across)
 
 
 def _tongue(flame: Flame, number: int, t_s: float) -> Matrix:
@@ -281,9 +249,3 @@ def _node(mesh: Mesh) -> Any:
     rows = np.column_stack([mesh.vertices[flat], mesh.normals[flat], packed.astype(np.float32)])
     shared, faces = np.unique(rows, axis=0, return_inverse=True)
     return engine.geometry(shared[:, :3], shared[:, 3:6], shared[:, 6:].astype(np.uint8), faces.reshape(-1, 3))
-
-
-def _as_colour(number: int) -> tuple[float, float, float, float]:
-    """A number below 4096 as red, green, blue: four bits each, in the middle of their step, since the pipe may round down."""
-    red, green, blue = ((number >> shift & 15) * 16 + 8 if number else 0 for shift in (8, 4, 0))
-    return red / 255, green / 255, blue / 255, 1.0
