@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import hashlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from deploy.local.servers import MinioServer
+from services.backbone.assembly import close_backbone, open_backbone
 from services.backbone.catalog_schema import segment
 from services.backbone.distributed.kafka_log import KafkaLog
 from services.backbone.distributed.kafka_log_access import KafkaAccess, KafkaSasl, Mechanism
 from services.backbone.distributed.postgres_catalog import PostgresCatalog
 from services.backbone.distributed.s3_store import S3Store
 from services.backbone.ports import Outgoing
+from services.backbone.settings_file import load_settings
 from services.backbone.tls import client_context
 from services.contracts.errors import KanhuError, Rejected, Transient
 from services.contracts.settings import TlsSettings
+from services.contracts.topics import CONFIG
 from tests.harness.certificates import Authority
 from tests.harness.log_site import drain, topic
 from tests.harness.tls_servers import PASSWORD, TlsKafka, TlsMinio, TlsPostgres
 
+# The client libraries leave the sockets of failed handshakes to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 UNBELIEVED = "signed by an authority that is not believed here; name that authority's certificate as ca_file"
 
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
     return Authority()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """What was left is collected here, and complained of in nobody else's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +243,53 @@ async def test_a_bucket_is_opened_over_tls_and_only_with_its_authority(
         with pytest.raises(Transient) as caught:
             await prepare_bucket(minio_tls, held)
         assert UNBELIEVED in str(caught.value)
+
+
+# --- All of them -----------------------------------------------------------------------------------------------------
+
+
+def secret_file(path: Path, secret: str) -> str:
+    path.write_text(secret)
+    path.chmod(0o600)
+    return str(path)
+
+
+async def test_file_brings_a_service_into_every_server_over_tls(
+    postgres_tls: TlsPostgres, kafka_tls: TlsKafka, minio_tls: TlsMinio, papers: dict[str, TlsSettings], tmp_path: Path
+) -> None:
+    ours = papers["right"].model_dump()
+    password = secret_file(tmp_path / "kafka", PASSWORD)
+    document = {
+        "mode": "distributed",
+        "keys": str(tmp_path / "keys"),
+        "kafka": {
+            "bootstrap": f"127.0.0.1:{kafka_tls.sasl_port}",
+            "tls": ours,
+            "sasl": {"mechanism": "SCRAM-SHA-512", "username": "kanhu", "password_file": password},
+        },
+        "s3": {
+            "endpoint": minio_tls.address,
+            "tls": ours,
+            "access_key_file": secret_file(tmp_path / "access", minio_tls.access_key),
+            "secret_key_file": secret_file(tmp_path / "secret", minio_tls.secret_key),
+        },
+        "postgres": {
+            "host": "127.0.0.1",
+            "port": postgres_tls.port,
+            "tls": ours,
+            "password_file": secret_file(tmp_path / "postgres", postgres_tls.password),
+        },
+    }
+    file = tmp_path / "kanhu.yaml"
+    file.write_text(json.dumps({"backbone": document}))
+    backbone = await open_backbone(load_settings(file, environment={}), role="console")
+    try:
+        await backbone.log.append([Outgoing(CONFIG.name, "camera/gate", None)])
+        stored = await backbone.need_store().put(
+            "a/b", b"x", sha256=hashlib.sha256(b"x").digest(), retain_until_ns=None
+        )
+        assert stored.size_bytes == 1
+        async with backbone.need_catalog().snapshot() as reading:
+            assert await reading.rows(select(segment)) == []
+    finally:
+        await close_backbone(backbone)
