@@ -32,7 +32,8 @@ _log = structlog.get_logger(__name__)
 
 GROUP = "analyze-sensors"
 _RULE = RuleFacts(door_held_open.KIND, door_held_open.RULE, door_held_open.TITLE)
-_POLL_S = 0.25
+#: Between two looks at the log. Whatever else is written to it would wake a reader that waits in it; a door has time.
+_LOOK_EVERY_S = 0.2
 
 
 @dataclass(slots=True)
@@ -91,12 +92,13 @@ class SensorReader:
             self._away = False
             stored: dict[TopicPartition, int] = {}
             while not stop.is_set():
-                records = await consumer.poll(max_records=512, timeout_s=_POLL_S)
+                records = await consumer.poll(max_records=512, timeout_s=0.0)
                 for record in records:
                     await self._route(record)
                 if not records and await self._caught_up(consumer):
                     await self._wake_due(self._backbone.clock.now_ns())
                 stored = await self._commit(consumer, stored)
+                await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
         announced = await read_announced(self._backbone)

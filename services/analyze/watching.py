@@ -30,6 +30,8 @@ class WatchBook:
     asked_frames_per_s: float
     model: str = NO_MODEL
     _ledger: WatchLedger = field(default_factory=WatchLedger)
+    #: The newest manner and what it follows from: it changes seldom, and every chunk has one.
+    _manners: tuple[tuple[object, ...], Manner] | None = None
 
     @property
     def crowded(self) -> bool:
@@ -75,6 +77,11 @@ class WatchBook:
         await announcer.status(happening, self.camera_id)
 
     def _manner(self, pace: Pace | None, cause: SkipCause | None, view: str) -> Manner:
+        if self._manners is None or self._manners[0] != (pace, cause, view, self.model, self.asked_frames_per_s):
+            self._manners = (pace, cause, view, self.model, self.asked_frames_per_s), self._manner_of(pace, cause, view)
+        return self._manners[1]
+
+    def _manner_of(self, pace: Pace | None, cause: SkipCause | None, view: str) -> Manner:
         if pace is None or (cause is not None and pace.mode == "frames"):
             return Manner("none", cause, 0.0, self.model, view)
         # A GOP that is left out on purpose belongs to the pace that leaves it out: one span, not two for every GOP.
