@@ -5,7 +5,7 @@
 Hypothesis: what the store adds (hash, names, locks, retention, verification) costs at most a fifth: at 4 MiB and 16 MiB the
 directory writes at >= 0.8 of a raw file write with fsync, and the S3 adapter at >= 0.8 of a bare ``put_object`` of the
 vendor's SDK. The two of a pair take turns, put by put, on the same disk, so that neither gets the quieter half; medians
-of single puts are compared. One put at a time.
+of single puts are compared. One put at a time, into one folder for each size, as a run's segments lie in one.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def raw_file(root: Path) -> Put:
         await asyncio.to_thread(write, root / key, body)
 
     def write(path: Path, body: bytes) -> None:
+        path.parent.mkdir(exist_ok=True)
         with path.open("wb", buffering=0) as target:
             view = memoryview(body)
             while view:
@@ -80,7 +81,7 @@ async def compare(bare: Put, own: Put, digests: dict[str, bytes], size: int, sec
     number = 0
     while time.monotonic() < deadline or number < 6:
         body = os.urandom(size)
-        key = f"bench-{size}-{number}.mp4"
+        key = f"{size}/{number:010d}.mp4"
         digests[key] = hashlib.sha256(body).digest()
         for put in (bare, own) if number % 2 else (own, bare):
             began = time.perf_counter()

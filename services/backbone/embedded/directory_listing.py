@@ -28,8 +28,7 @@ def versions_of(place: Path) -> list[VersionName]:
     """Every version of one object."""
     start = split_suffix(place.name)[0] + "~"
     try:
-        with os.scandir(place.parent) as entries:
-            names = [entry.name for entry in entries if entry.name.startswith(start)]
+        names = [name for name in os.listdir(place.parent) if name.startswith(start)]  # noqa: PTH208 - thrice as fast
     except (FileNotFoundError, NotADirectoryError):
         return []
     parsed = (parse_file_name(name) for name in names)

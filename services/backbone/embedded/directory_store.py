@@ -207,8 +207,7 @@ class DirectoryStore:
             yield place, listing.find(place, key, version_id)
 
     async def close(self) -> None:
-        """Let running puts end. Nothing else is held between calls."""
-        await asyncio.to_thread(self._incoming.close)
+        """Nothing is held between calls."""
 
     async def _blocking(self, operation: str, work: Callable[[], Result]) -> Result:
         def guarded() -> Result:

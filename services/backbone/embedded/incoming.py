@@ -12,17 +12,14 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from services.backbone.durable_file import sync_directory
+from services.backbone.durable_file import start_writing_out, sync_directory
 
+#: One is hashed while the disk writes the one before.
 _PIECE_BYTES = 1024 * 1024
-#: Below this, handing the hash to another thread costs more than it saves.
-_LARGE_BYTES = 512 * 1024
-_HASHERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,6 @@ class Incoming:
     def __init__(self, directory: Path, *, leftover_age_s: float) -> None:
         self._directory = directory
         self._leftover_age_s = leftover_age_s
-        self._hashing = ThreadPoolExecutor(_HASHERS, thread_name_prefix="store-hash")
 
     def prepare(self) -> None:
         """Make the area and remove what killed processes left: old enough, and locked by nobody alive."""
@@ -59,36 +55,22 @@ class Incoming:
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as target:
                 fcntl.flock(target, fcntl.LOCK_EX)
-                if isinstance(body, bytes) and len(body) >= _LARGE_BYTES:
-                    size_bytes, digest = self._write_large(body, target)
-                else:
-                    size_bytes, digest = _copy(body, target)
-                    os.fsync(target.fileno())
+                size_bytes, digest = _copy(body, target)
+                os.fsync(target.fileno())
                 yield Received(path, size_bytes, digest)
         finally:
             path.unlink(missing_ok=True)
-
-    def _write_large(self, body: bytes, target: BinaryIO) -> tuple[int, bytes]:
-        """Hash while the disk is busy: neither holds the interpreter."""
-        hashing = self._hashing.submit(lambda: hashlib.sha256(body).digest())
-        try:
-            _write(memoryview(body), target)
-            os.fsync(target.fileno())
-        finally:
-            digest = hashing.result()
-        return len(body), digest
-
-    def close(self) -> None:
-        self._hashing.shutdown()
 
 
 def _copy(body: Path | bytes, target: BinaryIO) -> tuple[int, bytes]:
     digest = hashlib.sha256()
     size_bytes = 0
     for piece in _pieces(body):
+        _write(piece, target)
+        if len(piece) == _PIECE_BYTES:
+            start_writing_out(target.fileno(), size_bytes, len(piece))
         digest.update(piece)
         size_bytes += len(piece)
-        _write(piece, target)
     return size_bytes, digest.digest()
 
 
