@@ -5,6 +5,8 @@ Belongs here: sharing, waiting for paint, telling how far it is. Does not belong
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import queue
 import threading
 from collections import OrderedDict
@@ -19,6 +21,7 @@ from services.contracts.errors import KanhuError, Rejected
 from services.simulation.building import Building
 from services.simulation.live import Days, Place, building_named, days_of
 from services.simulation.render.plate_cache import PlateCache
+from services.simulation.world import World
 
 if TYPE_CHECKING:
     from services.simulation.render.renderer import NurseryRenderer
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 Picture = NDArray[np.uint8]
+_WORLDS_KEPT = 4  # all cameras of a rate look at the same instants
 _PICTURES_KEPT = 2  # of each camera: its record and its detect stream ask for the same instants
 
 
@@ -37,7 +41,8 @@ class Studio:
         self._paint_room = _paint_room(place.building, place.seed)
         self._drawn: dict[str, OrderedDict[float, Picture | None]] = {}
         self._locks: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._worlds: OrderedDict[float, World] = OrderedDict()
+        self._lock, self._worlds_lock = threading.Lock(), threading.Lock()
 
     @property
     def building(self) -> Building:
@@ -59,10 +64,18 @@ class Studio:
             drawn = self._drawn.setdefault(camera_id, OrderedDict())
         with own:
             if key not in drawn:
-                drawn[key] = self._paint_room.renderer.picture(camera_id, self.days.world(world_s))
+                drawn[key] = self._paint_room.renderer.picture(camera_id, self._world(key, world_s))
                 if len(drawn) > _PICTURES_KEPT:
                     drawn.popitem(last=False)
             return drawn[key]
+
+    def _world(self, key: float, world_s: float) -> World:
+        with self._worlds_lock:
+            if key not in self._worlds:
+                self._worlds[key] = self.days.world(world_s)
+                if len(self._worlds) > _WORLDS_KEPT:
+                    self._worlds.popitem(last=False)
+            return self._worlds[key]
 
 
 @lru_cache(maxsize=8)
@@ -123,8 +136,15 @@ class PaintRoom:
 
             self._renderer = NurseryRenderer(self._building, self._seed, PlateCache())
         self._renderer.prepare(camera_id)
+        _give_back()
         done = sum(one.is_set() for one in self._done.values()) + 1
         logger.info("painted a simulated camera", camera=camera_id, painted=done, of=len(self._done))
+
+
+def _give_back() -> None:
+    """Hand freed memory back to the system: painting leaves hundreds of MB of it, where the C library can be asked to."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @lru_cache(maxsize=8)

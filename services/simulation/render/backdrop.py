@@ -73,15 +73,15 @@ def lighting_of(building: Building, world: World) -> Lighting:
 
 def mixed(plate: Plate, light: Light, camera: BuildingCamera, state: Lighting) -> Backdrop:
     """The backdrop of a plate under these sources."""
-    base = np.zeros_like(plate.albedo)
+    base = np.zeros(plate.albedo.shape, np.float32)
     sky, lamps = state.sky_of(), state.lamps_of()
     for room, picture in plate.sky.items():
-        base += picture * sky.get(room, 0.0)
+        base += picture * np.float32(sky.get(room, 0.0))
     spill = 0.012 * float(np.mean(state.lamps or (0.0,)))
     for room, picture in plate.lamps.items():
-        base += picture * (lamps.get(room, 0.0) + spill)
+        base += picture * np.float32(lamps.get(room, 0.0) + spill)
     for room, picture in plate.glow.items():
-        base += picture * (3.2 * lamps.get(room, 0.0))
+        base += picture * np.float32(3.2 * lamps.get(room, 0.0))
     sunny = base
     if state.sun > 0.02 and (up := sun_direction((state.sun_step + 0.5) * SUN_STEP_S, light.building.north_deg)):
         sunny = base + _sun(plate, light, state, up)

@@ -183,30 +183,12 @@ class Nearby:
     """
 
     def __init__(self, plate: Plate) -> None:
-        self._rows = {}
+        self.rows = {}
         for step in (2, 4):
             points = plate.points[step // 2 :: step, step // 2 :: step]
             normals = plate.normals[step // 2 :: step, step // 2 :: step]
             single = ((points**2).sum(2), (points * normals).sum(2), np.ones(points.shape[:2]))
-            self._rows[step] = np.concatenate([points, normals, np.stack(single, 2)], axis=2).astype(np.float32)
-
-    def kept(self, box: Box, balls: NDArray[np.float32]) -> tuple[Box, NDArray[np.float32]] | None:
-        """How much light stays in a box, reckoned coarsely, and the box in whole steps; (n, 3) ``balls`` as in the table."""
-        step = 2 if (box[2] - box[0]) * (box[3] - box[1]) < 1200 else 4
-        x0, y0, x1, y1 = (edge // step for edge in box)
-        rows = self._rows[step][y0:y1, x0:x1]
-        if not rows.size:
-            return None
-        count = len(balls)
-        product = np.zeros((9, 2 * count), np.float32)
-        product[:3, :count], product[6, :count], product[8, :count] = -2 * balls.T, 1, (balls**2).sum(1)
-        product[3:6, count:], product[7, count:] = balls.T, -1
-        both = rows.reshape(-1, 9) @ product
-        squared, facing = both[:, :count], np.maximum(both[:, count:], 0)
-        squared = np.maximum(squared, _RADII**2 * 0.8)
-        dark = (facing / (squared * np.sqrt(squared))) @ (_RADII**2)
-        kept = np.clip(1 - 0.55 * dark, 0.35, 1).reshape(rows.shape[:2])
-        return (x0 * step, y0 * step, x1 * step, y1 * step), kept
+            self.rows[step] = np.concatenate([points, normals, np.stack(single, 2)], axis=2).astype(np.float32)
 
 
 def put_contact(picture: Picture, nearby: Nearby, model: CameraModel, limbs: NDArray[np.float32]) -> None:
@@ -214,22 +196,49 @@ def put_contact(picture: Picture, nearby: Nearby, model: CameraModel, limbs: NDA
     if not len(limbs):
         return
     bodies = limbs[:, _LIMBS][:, :, :3, 3]
+    kept: dict[int, NDArray[np.float32]] = {}
+    touched: dict[int, list[Box]] = {2: [], 4: []}
+    for balls, box in zip(bodies, _near_floor(model, bodies), strict=True):
+        if box is None:
+            continue
+        step = 2 if (box[2] - box[0]) * (box[3] - box[1]) < 1200 else 4
+        x0, y0, x1, y1 = (edge // step for edge in box)
+        rows = nearby.rows[step]
+        if (part := rows[y0:y1, x0:x1]).size:
+            whole = kept.setdefault(step, np.ones(rows.shape[:2], np.float32))
+            whole[y0:y1, x0:x1] *= _light_kept(part, balls)
+            touched[step] = _joined(touched[step], (x0, y0, x1, y1))
+    for step, whole in kept.items():
+        for x0, y0, x1, y1 in touched[step]:
+            coarse = np.asarray(whole[y0:y1, x0:x1] * 255 + 0.5, np.uint8)
+            share = cv2.resize(coarse, (step * (x1 - x0), step * (y1 - y0)), interpolation=cv2.INTER_LINEAR)
+            place = picture[step * y0 : step * y1, step * x0 : step * x1]
+            cv2.multiply(place, cv2.merge([share, share, share]), dst=place, scale=1 / 255)
+
+
+def _near_floor(model: CameraModel, bodies: NDArray[np.float32]) -> list[Box | None]:
+    """The part of the picture in which each body (n, balls, 3) may darken anything."""
     low, high = bodies.min(1) - _MARGIN_M, bodies.max(1) + _MARGIN_M
     high[:, 2] = np.minimum(high[:, 2], low[:, 2] + 0.9)
     low[:, 2] = np.maximum(low[:, 2], 0.0)
     corners = np.stack([low, high], 1)[:, _CORNERS, [0, 1, 2]]
     pixels, depth = model.project(corners.reshape(-1, 3))
-    for balls, places, away in zip(bodies, pixels.reshape(-1, 8, 2), depth.reshape(-1, 8), strict=True):
-        box = _box(model, places, away, 3)
-        found = nearby.kept(box, balls) if box is not None else None
-        if found is None:
-            continue
-        (x0, y0, x1, y1), kept = found
-        if not (kept < 0.998).any():
-            continue
-        factor = cv2.resize((kept * 255).astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-        place = picture[y0:y1, x0:x1]
-        cv2.multiply(place, cv2.merge([factor, factor, factor]), dst=place, scale=1 / 255)
+    return [
+        _box(model, places, away, 3)
+        for places, away in zip(pixels.reshape(-1, 8, 2), depth.reshape(-1, 8), strict=True)
+    ]
+
+
+def _light_kept(rows: NDArray[np.float32], balls: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The share of light (h, w) that balls (n, 3) of the table's radii leave; ``rows`` (h, w, 9) of :class:`Nearby`."""
+    count = len(balls)
+    product = np.zeros((9, 2 * count), np.float32)
+    product[:3, :count], product[6, :count], product[8, :count] = -2 * balls.T, 1, (balls**2).sum(1)
+    product[3:6, count:], product[7, count:] = balls.T, -1
+    both = rows.reshape(-1, 9) @ product
+    squared, facing = np.maximum(both[:, :count], _RADII**2 * 0.8), np.maximum(both[:, count:], 0)
+    dark = (facing / (squared * np.sqrt(squared))) @ (_RADII**2)
+    return np.asarray(np.clip(1 - 0.55 * dark, 0.35, 1).reshape(rows.shape[:2]))
 
 
 def put_fire_light(picture: Picture, plate: Plate, model: CameraModel, world: World, *, grey: bool) -> None:
@@ -251,7 +260,7 @@ def put_fire_light(picture: Picture, plate: Plate, model: CameraModel, world: Wo
                 0.32 * flicker * np.exp(-((x + 0.5 - pixel[0, 0]) ** 2 + (y + 0.5 - pixel[0, 1]) ** 2) / wide**2)
             ).astype(np.float32)
     tint = np.full(3, 0.7, np.float32) if grey else _FIRE
-    lit = (plate.albedo.mean(2) ** 0.6 * np.minimum(total, 3.0) * 0.5 + glow)[..., None] * tint
+    lit = (plate.albedo.mean(2, dtype=np.float32) ** 0.6 * np.minimum(total, 3.0) * 0.5 + glow)[..., None] * tint
     np.copyto(picture, np.clip(picture + lit * (255 - picture), 0, 255).astype(np.uint8))
 
 

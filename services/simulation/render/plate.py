@@ -29,8 +29,8 @@ OUTSIDE = -1
 class Plate:
     """Linear pictures (h, w, 3): ``lamps`` and ``sky`` by room index (-1 outside), what glows, and the night lamp's share.
 
-    ``points`` and ``normals`` (h, w, 3) say what each pixel shows; ``visible`` are the triangles of
-    the hiding scene that show at all.
+    These are of half precision, as a camera keeps a dozen of them. ``points`` and ``normals`` (h, w, 3) say what each pixel
+    shows; ``visible`` are the triangles of the hiding scene that show at all.
     """
 
     model: CameraModel
@@ -77,10 +77,13 @@ def paint_plate(scene: Scene, hiding: Scene, light: Light, model: CameraModel) -
         fine[shown.seen[where]] = values
         return np.asarray(cv2.remap(fine.reshape(*shape, -1), *maps, cv2.INTER_LINEAR), np.float32)
 
+    def layer(values: Floats, where: NDArray[np.int64] | slice = slice(None)) -> Floats:
+        return pictured(values, where).astype(np.float16)
+
     hidden_by = _distinct(1 + _faces_seen(hiding, model, pinhole))
     hidden_by = hidden_by[hidden_by > 0] - 1
     plate = Plate(
-        model, {}, {}, {}, pictured(albedo * _infrared(model, shown)[:, None]), pictured(albedo), pictured(shown.points),
+        model, {}, {}, {}, layer(albedo * _infrared(model, shown)[:, None]), layer(albedo), pictured(shown.points),
         pictured(shown.normals), np.zeros((model.height_px, model.width_px), np.int32), hidden_by,
         frozenset((_distinct(rooms + 1) - 1).tolist()),
     )  # fmt: skip
@@ -88,17 +91,17 @@ def paint_plate(scene: Scene, hiding: Scene, light: Light, model: CameraModel) -
         here = np.flatnonzero(rooms == room)
         if len(here) < _LEAST_SHARE * len(rooms):
             continue
-        plate.sky[int(room)] = pictured(albedo[here] * sky[here], here)
+        plate.sky[int(room)] = layer(albedo[here] * sky[here], here)
         if room != OUTSIDE and not light.building.rooms[room].outdoors:
-            plate.lamps[int(room)] = pictured(albedo[here] * lamps[here], here)
+            plate.lamps[int(room)] = layer(albedo[here] * lamps[here], here)
         if glow[here].any():
-            plate.glow[int(room)] = pictured(albedo[here] * glow[here, None], here)
+            plate.glow[int(room)] = layer(albedo[here] * glow[here, None], here)
     _put_nearest(plate, shown, rooms, shape, maps)
     above = np.zeros((shape[0] * shape[1], 3), np.float32)
     free = np.flatnonzero(faces < 0)
     above[free] = _heaven(rays.reshape(-1, 3)[free])
     heaven = cv2.remap(above.reshape(*shape, 3), *maps, cv2.INTER_LINEAR)
-    plate.sky[OUTSIDE] = plate.sky.get(OUTSIDE, 0.0) + heaven
+    plate.sky[OUTSIDE] = (plate.sky.get(OUTSIDE, 0.0) + heaven).astype(np.float16)
     return plate
 
 
