@@ -95,7 +95,7 @@ class Track:
             self.z[i] + (self.z[i + 1] - self.z[i]) * share,
             self.heading[i] + (self.heading[i + 1] - self.heading[i]) * share,
             self.stride[i] + walked * share,
-            walked / span if span > 0 and 0.0 < share < 1.0 else 0.0,
+            walked / span if t0 <= t_s < t1 else 0.0,
             self.acts[a], max(0.0, t_s - self.act_s[a]), self.acts[max(0, a - 1)],
             self.act_s[a] - self.act_s[a - 1] if a else 60.0,
         )  # fmt: skip
@@ -265,6 +265,7 @@ class TrackWriter:
                 heading if share == 1.0 else h0 + _shorter_turn(there.heading_rad - h0) * share, self._knots[5][-1],
             )  # fmt: skip
         self.do("stand")
+        self.hold(until_s + LIFT_S)  # whoever is set down finds their feet before they go on
 
     def finished(self) -> Track:
         """The track as written."""

@@ -18,6 +18,7 @@ from services.simulation.world import World
 
 Floats = NDArray[np.float64]
 _NEAREST_M = 0.05
+_KNOCKS = 2  # a camera turns in so many blows: each is a plate to paint
 _KNOCKED_PAN, _KNOCKED_TILT, _KNOCKED_ROLL = math.radians(27), math.radians(-11), math.radians(7)
 
 
@@ -144,6 +145,5 @@ def model_in(camera: BuildingCamera, world: World) -> CameraModel:
     fault = world.faults.get(camera.id)
     if fault is None or fault.kind != "moved" or fault.amount <= 0:
         return camera_model(camera)
-    return camera_model(camera).turned(
-        _KNOCKED_PAN * fault.amount, _KNOCKED_TILT * fault.amount, _KNOCKED_ROLL * fault.amount
-    )
+    share = math.ceil(min(1.0, fault.amount) * _KNOCKS) / _KNOCKS
+    return camera_model(camera).turned(_KNOCKED_PAN * share, _KNOCKED_TILT * share, _KNOCKED_ROLL * share)

@@ -16,7 +16,9 @@ from services.simulation.world import CameraFault, Flame, PersonState, World
 
 pytest.importorskip("panda3d.core", reason="pictures need kanhu[simulation]")
 
+from services.simulation.render import compositing
 from services.simulation.render.camera_model import camera_model, model_in
+from services.simulation.render.engine import Pinhole, Region
 from services.simulation.render.renderer import NurseryRenderer
 
 NOON_S = 12 * 3600.0
@@ -111,6 +113,23 @@ def test_a_fresh_renderer_draws_the_same_bytes(renderer: NurseryRenderer, buildi
     pictures = [one.picture("entrance", world) for one in (renderer, NurseryRenderer(building, seed=4))]
     assert all(picture is not None for picture in pictures)
     assert len({_digest(picture) for picture in pictures if picture is not None}) == 1
+
+
+def test_parts_of_a_picture_that_are_drawn_alone_are_as_in_the_whole(
+    renderer: NurseryRenderer, building: Building, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = _world(building, *(_child(number, 1.8 + 0.7 * number, 1.4 + 0.4 * number) for number in range(1, 5)))
+    pictures, shown = [], []
+    for whole in (False, True):
+        if whole:
+            monkeypatch.setattr(compositing, "regions", lambda _, pinhole, *__: [Region(0, 0, *_size(pinhole))])
+        pictures.append(renderer.picture(CAMERA, world))
+        shown.append(renderer.silhouettes(CAMERA, world))
+    assert (shown[0] > 0).sum() > 800
+    assert (shown[0] != shown[1]).sum() < 0.01 * (shown[0] > 0).sum()
+    assert pictures[0] is not None
+    assert pictures[1] is not None
+    assert (np.abs(pictures[0].astype(int) - pictures[1]).max(2) > 8).mean() < 0.001
 
 
 def test_night_is_grey_and_dusk_under_lamps_is_not(renderer: NurseryRenderer, building: Building) -> None:
@@ -219,6 +238,10 @@ def test_the_simulation_is_importable_without_the_renderer() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "kanhu[simulation]" in told
+
+
+def _size(pinhole: Pinhole) -> tuple[int, int]:
+    return pinhole.width_px, pinhole.height_px
 
 
 def _colourfulness(picture: np.ndarray) -> float:

@@ -71,3 +71,9 @@ def test_a_knocked_camera_looks_elsewhere_and_only_that_one() -> None:
     moved = model_in(camera, world)
     assert math.degrees(math.acos(moved.rotation[2] @ camera_model(camera).rotation[2])) > 15
     np.testing.assert_allclose(moved.rotation @ moved.rotation.T, np.eye(3), atol=1e-12)
+
+
+def test_a_camera_is_knocked_in_two_blows_as_each_direction_is_painted() -> None:
+    directions = {model_in(_camera(), World(0.0, 1, faults={"c": CameraFault("moved", n / 20)})) for n in range(1, 21)}
+    assert len(directions) == 2
+    assert camera_model(_camera()) not in directions
