@@ -266,18 +266,20 @@ async def test_stopping_ends_runs_in_good_order_and_the_next_agent_says_maintena
         await agent.until_seconds("cam", 1)
     async with running_agent(tmp_path) as agent:
         agent.cameras(*(camera(server.url("door"), name) for name in watched))
-        await until_second_run(agent)
-        first, second = (await agent.runs("cam"))[:2]
+        first, second = await until_second_run(agent)
     assert first.end is not None
     assert (first.end.cause, first.end.detail) == ("maintenance", "agent stopped")
     assert second.start.since == "maintenance"
     await agent.assert_genuine([first, second])
 
 
-async def until_second_run(agent: Agent) -> None:
-    async def two() -> bool:
-        runs = await agent.runs("cam")
-        # A group of pictures is signed with its last chunk: before that a run is nobody's yet.
-        return len(runs) >= 2 and any(chunk.facts.signature is not None for chunk in runs[1].chunks)
+async def until_second_run(agent: Agent) -> tuple[Run, Run]:
+    """The first two runs. A group of pictures is signed with its last chunk: before that its chunks are nobody's yet."""
 
-    await until(two, "a second run with a signature")
+    async def two() -> tuple[Run, Run] | None:
+        runs = await agent.runs("cam")
+        signed = len(runs) >= 2 and runs[1].chunks and runs[1].chunks[-1].facts.signature is not None
+        return (runs[0], runs[1]) if signed else None
+
+    found: tuple[Run, Run] = await until(two, "a second run that is signed to its end")
+    return found
