@@ -33,6 +33,8 @@ from services.backbone.record_rules import check_record
 from services.contracts.errors import KanhuError, Transient
 
 BATCH_BYTES = 16 * 1024 * 1024
+# Of more than this, half is left for the next batch, so that one is written while the other is put into the index.
+UNDIVIDED_BYTES = 4 * 1024 * 1024
 BATCHES_UNDER_WAY = 2
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
 # Left free on the disk, so that offsets can still be committed and records trimmed when appending cannot go on.
@@ -226,17 +228,19 @@ class Appender:
         calls: list[_Call] = []
         size_bytes = 0
         with self._guard:
-            while self._waiting and (not calls or self._fits(calls[0], size_bytes, self._waiting[0])):
+            waiting_bytes = sum(call.size_bytes for call in self._waiting)
+            room_bytes = min(BATCH_BYTES, max(UNDIVIDED_BYTES, waiting_bytes // 2))
+            while self._waiting and (not calls or self._fits(calls[0], room_bytes - size_bytes, self._waiting[0])):
                 calls.append(self._waiting.popleft())
                 size_bytes += calls[-1].size_bytes
             if not calls:
                 self._draining = False
         return calls
 
-    def _fits(self, first: _Call, size_bytes: int, call: _Call) -> bool:
+    def _fits(self, first: _Call, room_bytes: int, call: _Call) -> bool:
         """Whether a call may join a batch: neither too large nor on the other side of a failure."""
         same_fate = (first.number <= self._failed_up_to) == (call.number <= self._failed_up_to)
-        return same_fate and size_bytes + call.size_bytes <= BATCH_BYTES
+        return same_fate and call.size_bytes <= room_bytes
 
     def _write_values(self, calls: Sequence[_Call]) -> None:
         self._refuse_after_failure(calls)

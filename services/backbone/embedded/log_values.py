@@ -17,14 +17,16 @@ import os
 import secrets
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.backbone.durable_file import start_writing_out
 from services.contracts.errors import Corrupt, Transient
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BUFFERS_PER_WRITE = 512
+_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,23 @@ class ValueWriter:
         places: list[ValuePlace | None] = [None] * len(values)
         for topic_id, indices in by_topic.items():
             file = self._file_for(topic_id)
-            try:
+            with self._giving_up(topic_id):
                 starts = file.append([values[index][1] for index in indices])
-            except OSError as error:
-                self._give_up(topic_id)
-                raise _write_error(error, self._directory) from error
             for index, start in zip(indices, starts, strict=True):
                 places[index] = ValuePlace(file.file_id, start)
+        for topic_id in by_topic:  # the disk is at work on all of them by now
+            with self._giving_up(topic_id):
+                self._open[topic_id].sync()
         return [place for place in places if place is not None]
+
+    @contextlib.contextmanager
+    def _giving_up(self, topic_id: int) -> Iterator[None]:
+        """A file that failed gets no more: who knows what is in it."""
+        try:
+            yield
+        except OSError as error:
+            self._give_up(topic_id)
+            raise _write_error(error, self._directory) from error
 
     def roll(self, file_id: int) -> None:
         """Begin a new file with the next write, if this one is open."""
@@ -146,6 +157,7 @@ class _OpenFile:
     def __init__(self, path: Path, file_id: int) -> None:
         self.file_id = file_id
         self.size_bytes = 0
+        self._synced_bytes = 0
         self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -154,37 +166,65 @@ class _OpenFile:
             os.close(folder)
 
     def append(self, values: Sequence[bytes]) -> list[int]:
-        start = self.size_bytes
+        """Write values; durable after ``sync``. Returns where each begins."""
+        self._synced_bytes = self.size_bytes
         starts = []
-        try:
+        with self._undone():
             for value in values:
                 starts.append(self.size_bytes)
                 self.size_bytes += len(value)
-            _write_all(self._file, values, start)
-            os.fdatasync(self._file)
-        except OSError:
-            self.size_bytes = start
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file, start)
-            raise
+            _write_all(self._file, values, self._synced_bytes)
         return starts
+
+    def sync(self) -> None:
+        with self._undone():
+            os.fdatasync(self._file)
+
+    @contextlib.contextmanager
+    def _undone(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self.size_bytes = self._synced_bytes
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self.size_bytes)
+            raise
 
     def close(self) -> None:
         os.close(self._file)
 
 
 def _write_all(file: int, values: Sequence[bytes], position: int) -> None:
-    pending = [memoryview(value) for value in values]
-    while pending:
-        written = os.pwritev(file, pending[:_BUFFERS_PER_WRITE], position)
-        position += written
-        done = 0
-        while done < len(pending) and written >= len(pending[done]):
-            written -= len(pending[done])
-            done += 1
-        pending = pending[done:]
-        if pending and written:
-            pending[0] = pending[0][written:]
+    """Write buffers one after another; the disk begins with each piece while the next is copied."""
+    for buffers in _pieces(values):
+        begun = position
+        while buffers:
+            written = os.pwritev(file, buffers, position)
+            position += written
+            buffers = _rest(buffers, written)
+        start_writing_out(file, begun, position - begun)
+
+
+def _pieces(values: Sequence[bytes]) -> Iterator[list[memoryview]]:
+    piece: list[memoryview] = []
+    size_bytes = 0
+    for value in values:
+        piece.append(memoryview(value))
+        size_bytes += len(value)
+        if size_bytes >= _PIECE_BYTES or len(piece) == _BUFFERS_PER_WRITE:
+            yield piece
+            piece, size_bytes = [], 0
+    if piece:
+        yield piece
+
+
+def _rest(buffers: list[memoryview], written: int) -> list[memoryview]:
+    """What a write of so many bytes has left over."""
+    for index, buffer in enumerate(buffers):
+        if written < len(buffer):
+            return [buffer[written:], *buffers[index + 1 :]]
+        written -= len(buffer)
+    return []
 
 
 def _write_error(error: OSError, directory: Path) -> Transient:
