@@ -34,6 +34,8 @@ from tests.integration.analyze.streams import chunks, muxed, run_start
 
 #: A gate that is held open, as it is while somebody is followed: every frame is analysed.
 ALWAYS_OPEN = GatePolicy(look_every_s=0.0)
+#: A gate that only motion opens.
+ALWAYS_SHUT = GatePolicy(look_every_s=3600.0)
 #: Of the muxed clips.
 TIMESCALE = 90_000
 STAGES = ("decode", "scale", "motion", "infer", "post", "track")
