@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from services.backbone.distributed.freed_memory import keep_freed_memory
 from services.backbone.distributed.kafka_log_access import KafkaAccess
 from services.backbone.distributed.kafka_log_errors import cancelled_from_outside, translate
 from services.backbone.distributed.kafka_log_watch import BrokerPresence
@@ -122,6 +123,7 @@ class KafkaAppender:
         return await asyncio.shield(self._starting)
 
     async def _start(self) -> AIOKafkaProducer:
+        keep_freed_memory()
         producer = AIOKafkaProducer(
             **self._access.options(),
             acks="all",
