@@ -4,9 +4,10 @@
 
 Hypothesis: durable appending to the embedded log reaches at least 0.8 of what the disk gives to one file that is written and
 flushed (fdatasync) in batches of the size that the log itself came to. Kafka acknowledges from memory (its durability is
-replication), so that its ratio to a flushed file says little; it stands here for comparison. Rounds alternate between the raw
-file and the log and each row shows the median of both and of their ratios round by round, since a shared disk changes its mind.
-Reading is from the page cache, against pread of the raw file: the log's share of the processor, not of the disk.
+replication), so that its ratio to a flushed file says little; it stands here for comparison, and beside it what the bare
+client reaches on the same broker in the same rounds (``bare_mb_per_s``, ``of_bare``): a limit for our adapter. Rounds
+alternate between them, and each row shows the medians of all and of their ratios round by round, since a shared disk changes
+its mind. Reading is from the page cache, against pread of the raw file: the log's share of the processor, not of the disk.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+
 from bench.report import emit
 from services.backbone.distributed.kafka_log import KafkaLog
+from services.backbone.distributed.kafka_log_appender import BATCH_BYTES, FRAMED_RECORD_BYTES
 from services.backbone.embedded.log import EmbeddedLog
 from services.backbone.ports import Log, Outgoing
 from services.contracts.topics import Topic
@@ -43,6 +47,12 @@ class Load:
 
 
 LOADS = (Load(128 * 1024, 64), Load(4 * MIB, 8))
+
+
+class MeasuredKafka(KafkaLog):
+    """A Kafka log whose broker is known to the bench."""
+
+    address = ""
 
 
 class FlushCount:
@@ -89,6 +99,11 @@ def read_raw(path: Path, size: int) -> float:
     return took_s
 
 
+async def first_records(log: Log, topic: Topic, callers: int) -> None:
+    """One small record of each caller before the clock runs: by then a new topic's leaders are known."""
+    await log.append([Outgoing(topic.name, f"camera-{index}", b"first") for index in range(callers)])
+
+
 async def write_log(log: Log, topic: Topic, value: bytes, count: int, callers: int) -> float:
     """Append ``count`` values by ``callers`` at once, each waiting for its acknowledgement before it goes on; seconds."""
     numbers = iter(range(count))
@@ -102,6 +117,24 @@ async def write_log(log: Log, topic: Topic, value: bytes, count: int, callers: i
     return time.perf_counter() - began
 
 
+async def write_bare(address: str, topic: Topic, value: bytes, count: int, callers: int) -> float:
+    """The same by aiokafka alone, which promises the same: all in-sync replicas, idempotent; seconds."""
+    numbers = iter(range(count))
+    producer = AIOKafkaProducer(
+        bootstrap_servers=address, acks="all", enable_idempotence=True,
+        max_request_size=FRAMED_RECORD_BYTES, max_batch_size=BATCH_BYTES,
+    )  # fmt: skip
+
+    async def caller(key: bytes) -> None:
+        for _ in numbers:
+            await producer.send_and_wait(topic.name, value, key)
+
+    async with producer:
+        began = time.perf_counter()
+        await asyncio.gather(*(caller(b"camera-%d" % index) for index in range(callers)))
+        return time.perf_counter() - began
+
+
 async def read_log(log: Log, topic: Topic, count: int) -> float:
     async with log.consumer([topic.name], group=None) as reader:
         began = time.perf_counter()
@@ -111,44 +144,64 @@ async def read_log(log: Log, topic: Topic, count: int) -> float:
         return time.perf_counter() - began
 
 
-async def measure(
-    log: Log, adapter: str, load: Load, total_bytes: int, rounds: int, folder: Path
-) -> list[dict[str, Any]]:
+async def measure(log: Log, load: Load, total_bytes: int, rounds: int, folder: Path) -> list[dict[str, Any]]:
     value, count = os.urandom(load.record_bytes), max(total_bytes // load.record_bytes, load.callers)
     size_mb = count * load.record_bytes / 1e6
     raw = folder / "raw"
     figures: dict[str, list[tuple[float, float]]] = {"append": [], "read": []}
     batches: list[int] = []
+    bare: list[tuple[float, float]] = []
     for turn in range(rounds + 1):
-        topic = Topic(f"bench-{load.record_bytes}-{turn}-{time.time_ns()}", "camera_id", "of a bench", 12, 3_600_000)
+        topic, beside = (_topic(f"bench-{load.record_bytes}-{turn}-{time.time_ns()}{end}") for end in ("", "-bare"))
         await log.ensure([topic])
         flushes = FlushCount()
+        await first_records(log, topic, load.callers)
         with flushes.installed():
             took_s = await write_log(log, topic, value, count, load.callers)
         # Kafka flushes when it likes: it is compared with the batches in which its callers wait.
         batch = max(1, round(count / flushes.flushes)) if flushes.flushes else max(1, load.callers // 2)
         raw_s = await asyncio.to_thread(write_raw, raw, value, count, batch)
         read_s, raw_read_s = (
-            await read_log(log, topic, count),
+            await read_log(log, topic, count + load.callers),
             await asyncio.to_thread(read_raw, raw, load.record_bytes),
         )
         raw.unlink()
+        if isinstance(log, MeasuredKafka):
+            await log.ensure([beside])
+            await first_records(log, beside, load.callers)
+            bare_s = await write_bare(log.address, beside, value, count, load.callers)
+            bare.append((size_mb / bare_s, size_mb / took_s))
         if isinstance(log, EmbeddedLog):
-            await log.trim({partition: count for partition in await _partitions(log, topic)})
+            await log.trim({partition: count + load.callers for partition in await _partitions(log, topic)})
         if turn:  # the first is a warm-up
             figures["append"].append((size_mb / took_s, size_mb / raw_s))
             figures["read"].append((size_mb / read_s, size_mb / raw_read_s))
             batches.append(batch)
     return [
         {
-            "adapter": adapter, "record_kib": load.record_bytes // 1024, "callers": load.callers, "what": what,
+            "adapter": "kafka" if isinstance(log, MeasuredKafka) else "embedded", "what": what,
+            "record_kib": load.record_bytes // 1024, "callers": load.callers,
             "mb_per_s": statistics.median(own for own, _ in pairs),
             "raw_mb_per_s": statistics.median(raw for _, raw in pairs),
             "ratio": statistics.median(own / raw for own, raw in pairs),
-            "raw_batch_records": statistics.median(batches),
+            "raw_batch_records": statistics.median(batches), **_beside(bare[1:] if what == "append" else []),
         }
         for what, pairs in figures.items()
     ]  # fmt: skip
+
+
+def _topic(name: str) -> Topic:
+    return Topic(name, "camera_id", "of a bench", 12, 3_600_000)
+
+
+def _beside(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
+    """What the bare client reached, and our share of it."""
+    if not pairs:
+        return {"bare_mb_per_s": None, "of_bare": None}
+    return {
+        "bare_mb_per_s": statistics.median(bare for bare, _ in pairs),
+        "of_bare": statistics.median(own / bare for bare, own in pairs),
+    }
 
 
 async def _partitions(log: EmbeddedLog, topic: Topic) -> list[Any]:
@@ -168,7 +221,8 @@ async def kafka() -> AsyncIterator[Log]:
     from deploy.local.servers import KafkaServer
 
     with KafkaServer() as server:
-        log = KafkaLog(server.address, append_timeout_s=30.0)
+        log = MeasuredKafka(server.address, append_timeout_s=30.0)
+        log.address = server.address
         yield log
         await log.close()
 
@@ -181,10 +235,10 @@ async def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         adapters = {"embedded": partial(embedded, folder)}
         if not arguments.without_kafka:
             adapters["kafka"] = kafka
-        for adapter, opened in adapters.items():
+        for opened in adapters.values():
             async with opened() as log:
                 for load in LOADS:
-                    rows += await measure(log, adapter, load, arguments.mebibytes * MIB, arguments.rounds, folder)
+                    rows += await measure(log, load, arguments.mebibytes * MIB, arguments.rounds, folder)
     return rows
 
 
