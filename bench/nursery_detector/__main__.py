@@ -1,4 +1,4 @@
-"""Everything from nothing: ``python -m bench.nursery_detector WORKPLACE [--pictures 6000] [--steps 9000]``; an hour on two cores.
+"""Everything from nothing: ``python -m bench.nursery_detector WORKPLACE [--pictures 6000]``; an hour on two cores.
 
 Leaves ``nursery_people.onnx`` and prints what it is worth; copying it into ``services/analyze/models`` and its digest into the
 registry is a person's decision. ``--python`` names the interpreter that has PyTorch (Debian: ``apt install python3-torch``).
@@ -19,7 +19,13 @@ def main() -> int:
     parser.add_argument("workplace", type=Path)
     parser.add_argument("--pictures", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument(
+        "--steps",
+        type=int,
+        nargs="+",
+        default=[5800, 7500],
+        help="where the training's rate ends; at each but the last it rises once more",
+    )
     parser.add_argument("--minutes", type=float, default=90.0, help="the training's last limit; it follows its steps")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--python", default="/usr/bin/python3", help="an interpreter that has PyTorch")
@@ -31,18 +37,9 @@ def main() -> int:
     _run(sys.executable, "dataset", place / "train", "--seed", arguments.seed, "--pictures", arguments.pictures, *jobs)
     _run(sys.executable, "dataset", place / "seeds", "--unseen", "seeds", "--seed", 77, "--pictures", 400, *jobs)
     _run(sys.executable, "dataset", place / "building", "--unseen", "building", "--seed", 78, "--pictures", 400, *jobs)
-    _run(
-        arguments.python,
-        "train",
-        place / "train",
-        weights,
-        "--steps",
-        arguments.steps,
-        "--minutes",
-        arguments.minutes,
-        "--threads",
-        arguments.jobs,
-    )
+    for number, steps in enumerate(arguments.steps):
+        stage = ["--steps", steps, "--minutes", arguments.minutes, *(["--resume"] if number else [])]
+        _run(arguments.python, "train", place / "train", weights, *stage)
     _run(sys.executable, "export", weights, model)
     _run(sys.executable, "evaluate", model, place / "seeds", place / "building")
     return 0

@@ -3,7 +3,8 @@
     python3 -m bench.nursery_detector.train DATASET WEIGHTS.npz [--steps N] [--minutes M] [--seed S] [--threads T]
 
 Reads ``pictures.npy`` (n, 224, 384, 3) uint8 BGR and ``people.npy`` (m, 7): picture, kind, x1, y1, x2, y2, visible share. What
-happens in a step follows from (seed, step, steps) alone, so that a run may be stopped and, with ``--resume``, go on; every
+happens in a step follows from (seed, step, steps) alone, so that a run may be stopped and, with ``--resume``, go on, also with
+more ``--steps`` than it had (its rate then rises once more and falls again); every
 ``_KEPT_STEPS`` the averaged weights are written. ``--minutes`` is a last limit only: a run that meets it has not finished. A
 processor that multiplies in bfloat16 is asked to (weights, losses and averages stay float32): that is twice as fast.
 """
@@ -14,7 +15,6 @@ import argparse
 import json
 import math
 import multiprocessing
-import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from bench.nursery_detector.network import NurseryNet, grid
 
 _BATCH = 32
 _BEST_RATE, _LAST_RATE, _WARM_STEPS = 2.0e-3, 1.0e-5, 300
-_STEADY = 0.35  # of the steps are taken at the best rate; from there it falls by a cosine
+_STEADY = 0.44  # of the steps are taken at the best rate; from there it falls by a cosine
 _TRUE = 0.93  # from here on pictures are changed in their light only
 _DECAY = 1e-2
 _KEEP = 0.999
@@ -179,10 +179,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=5800)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument(
+        "--threads", type=int, default=1, help="two gain nothing while another process changes pictures"
+    )
     parser.add_argument("--makers", type=int, default=1, help="processes that change pictures")
     parser.add_argument("--resume", action="store_true")
     return parser.parse_args()
