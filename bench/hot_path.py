@@ -14,6 +14,7 @@ the gate shut ≤ 1.10 × bare decode.
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -145,7 +146,9 @@ def compared(
     least_us = (min(decode for decode, _ in timed.limits) + min(runs for _, runs in timed.limits)) / frames * 1e6
     usual_us = min(timed.usuals) / frames * 1e6 + (track_us or 0.0)
     goal, agrees = GOALS[form.height], agreement["agree"]
+    pairs = [ours / sum(limit) for ours, limit in zip(timed.whole, timed.limits, strict=True)]
     return {
+        "ratio_median_of_pairs": statistics.median(pairs) if agrees else None,
         "whole_us": whole_us, "limit_us": limit_us, "limit_least_us": least_us, "usual_us": usual_us,
         "ratio_to_limit": whole_us / limit_us if agrees else None, "goal": goal,
         "met": bool(agrees and whole_us <= goal * limit_us),
