@@ -6,8 +6,6 @@ As the model's own example and most programs do it, on one thread everywhere. Th
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,10 +18,10 @@ from numpy.typing import NDArray
 
 from bench.environment import bench_python
 from bench.hot.clips import ANALYSED_PER_S
+from bench.mot.running import ask
 from services.analyze.core.detection import Detections
 from services.analyze.engine import LEAST_SCORE
 
-_LIBRARIES = Path(__file__).parents[1] / "mot" / "libraries.py"
 _NMS_IOU = 0.45
 
 
@@ -102,7 +100,4 @@ def tracker_us(found: Sequence[Detections]) -> float | None:
         return None
     frames = [np.column_stack([boxes.boxes, boxes.scores]).tolist() for boxes in found]
     task = {"time": {"tracker": "bytetrack", "frames_per_s": ANALYSED_PER_S, "frames": frames}}
-    done = subprocess.run(
-        [str(python), str(_LIBRARIES)], input=json.dumps(task), capture_output=True, text=True, timeout=300, check=False
-    )
-    return float(json.loads(done.stdout)["cpu_s"]) * 1e6 if done.returncode == 0 else None
+    return float(ask(python, task)[0]["cpu_s"]) * 1e6
