@@ -125,11 +125,13 @@ class TlsMinio(MinioServer):
 
     def prepare(self) -> None:
         super().prepare()
-        papers = self.directory / "certs"
-        papers.mkdir()
-        own = self._authority.issue("minio")
-        (papers / "public.crt").write_text(own.certificate)
-        (papers / "private.key").write_text(own.key)
+        (self.directory / "certs").mkdir()
+        self.show(self._authority.issue("minio"))
+
+    def show(self, pair: Pair) -> None:
+        """The server's certificate from now on: it watches the files, and reads them when both belong together."""
+        (self.directory / "certs" / "private.key").write_text(pair.key)
+        (self.directory / "certs" / "public.crt").write_text(pair.certificate)
 
     def command(self) -> Sequence[str]:
         return [*super().command(), "--certs-dir", str(self.directory / "certs")]

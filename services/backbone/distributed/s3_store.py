@@ -39,7 +39,8 @@ from services.backbone.distributed.s3_errors import is_code, translating
 from services.backbone.object_key import check_key
 from services.backbone.ports import StoredObject
 from services.backbone.store_metrics import observed
-from services.contracts.errors import Corrupt, Held, NotFound, Rejected
+from services.backbone.tls import tls_complaint
+from services.contracts.errors import Corrupt, Held, NotFound, Rejected, Transient
 from services.contracts.time import NS_PER_S, format_rfc3339
 
 PIECE_BYTES = 1024 * 1024
@@ -114,7 +115,13 @@ class S3Store:
     # The area
 
     async def prepare(self) -> None:
-        await self._blocking("prepare", self._prepare, f"preparing bucket {self._bucket}")
+        """No trust between us and the server at the start is wrong settings, ``Rejected``; later on it passes, ``Transient``."""
+        try:
+            await self._blocking("prepare", self._prepare, f"preparing bucket {self._bucket}")
+        except Transient as error:
+            if tls_complaint(error) is None:
+                raise
+            raise Rejected(str(error)) from error
 
     def _prepare(self) -> None:
         if not self._client.bucket_exists(self._bucket):

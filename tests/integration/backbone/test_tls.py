@@ -6,7 +6,7 @@ import asyncio
 import gc
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -224,11 +224,15 @@ def minio_tls(authority: Authority) -> Iterator[TlsMinio]:
         yield server
 
 
-async def prepare_bucket(server: MinioServer, tls: TlsSettings | None) -> None:
-    store = S3Store(
-        server.address, bucket="footage", access_key=SecretStr(server.access_key),
+def store_of(server: MinioServer, tls: TlsSettings | None, host: str = "127.0.0.1") -> S3Store:
+    return S3Store(
+        f"{host}:{server.port}", bucket="footage", access_key=SecretStr(server.access_key),
         secret_key=SecretStr(server.secret_key), tls=None if tls is None else client_context(tls),
     )  # fmt: skip
+
+
+async def prepare_bucket(server: MinioServer, tls: TlsSettings | None, host: str = "127.0.0.1") -> None:
+    store = store_of(server, tls, host)
     try:
         await store.prepare()
     finally:
@@ -240,9 +244,50 @@ async def test_a_bucket_is_opened_over_tls_and_only_with_its_authority(
 ) -> None:
     await prepare_bucket(minio_tls, papers["no certificate"])
     for held in (papers["stranger"], None):
-        with pytest.raises(Transient) as caught:
+        with pytest.raises(Rejected) as caught:
             await prepare_bucket(minio_tls, held)
         assert UNBELIEVED in str(caught.value)
+
+
+async def test_a_store_with_another_name_is_not_believed(minio_tls: TlsMinio, papers: dict[str, TlsSettings]) -> None:
+    with pytest.raises(Rejected, match="its certificate is for another name"):
+        await prepare_bucket(minio_tls, papers["right"], host="localhost")
+
+
+async def test_a_store_without_tls_at_this_port_says_so(minio: MinioServer, papers: dict[str, TlsSettings]) -> None:
+    with pytest.raises(Rejected, match="it does not speak TLS at this port"):
+        await prepare_bucket(minio, papers["right"])
+
+
+async def test_a_store_whose_certificate_expires_under_way_is_waited_for(
+    minio_tls: TlsMinio, authority: Authority, papers: dict[str, TlsSettings]
+) -> None:
+    store = store_of(minio_tls, papers["right"])
+    await store.prepare()
+
+    async def comes_in_anew() -> bool:
+        store._pool.clear()  # a connection that is there already notices nothing
+        try:
+            return [one async for one in store.versions("")] == []
+        except Transient as error:
+            assert "its certificate has expired; have it renewed there" in str(error)
+            return False
+
+    minio_tls.show(authority.issue("minio", expired=True))
+    try:
+        await reached(False, comes_in_anew)
+    finally:
+        minio_tls.show(authority.issue("minio"))
+    await reached(True, comes_in_anew)
+    await store.close()
+
+
+async def reached(state: bool, look: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(400):  # the server reads its files when it comes to it
+        if await look() == state:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the server never came to {state}")
 
 
 # --- All of them -----------------------------------------------------------------------------------------------------
