@@ -16,7 +16,7 @@ import pytest
 
 from deploy.local.servers import RtspCameraServer
 from services.contracts.time import parse_rfc3339
-from tests.harness.footage import export, findings, gaps, segments
+from tests.harness.footage import export, findings, gaps, look, segments
 from tests.harness.ground import Ground
 from tests.harness.material import Material
 from tests.harness.site import Site
@@ -142,6 +142,10 @@ def test_an_incident_is_raised_within_two_seconds_and_shows_its_evidence(streame
         assert row["evidence"]["boxes_px"]
         assert row["evidence"]["snapshot_key"]
         assert row["model_sha256"]
+
+
+def test_the_command_line_lists_what_is_in_the_ledger(streamed: Streamed) -> None:
+    assert tuple(streamed.site.lines("footage", "list")) == look(streamed.site).rows
 
 
 def test_nothing_is_found_by_check(streamed: Streamed) -> None:
