@@ -61,7 +61,8 @@ class PersonTruth(_Line):
     activity: Activity
     box_px: Box = Field(description="x1, y1, x2, y2 of the whole body, hidden parts included, clipped to the picture")
     visible: float | None = Field(
-        default=None, description="share of the body's pixels that can be seen, 0..1; null: not worked out"
+        default=None,
+        description="share of the whole body that can be seen, 0..1: neither hidden nor beyond the border; null: not worked out",
     )
     foot_m: tuple[float, float, float] = Field(
         description="the point under the body's middle, metres: ground, seat or cot"
@@ -229,39 +230,24 @@ def _person(
     y1, y2 = (min(max(float(whole[i]), 0.0), model.height_px) for i in (1, 3))
     if x2 - x1 < _LEAST_PX or y2 - y1 < _LEAST_PX:
         return None
+    visible = None if shown is None else _visible_share(model, state, partner, shown)
     foot_px, _ = model.project([state.at])
     if not np.isfinite(foot_px).all():
         return None
     return float(depth[ahead].min()), PersonTruth(
         person=state.person.number, role=state.person.role, activity=state.activity,
-        box_px=(round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)), visible=_visible(model, state, partner, shown),
+        box_px=(round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1)), visible=visible,
         foot_m=(_mm(state.at[0]), _mm(state.at[1]), _mm(state.at[2])),
         foot_px=(round(float(foot_px[0, 0]), 1), round(float(foot_px[0, 1]), 1)), carried_by=state.carried_by,
     )  # fmt: skip
 
 
-def _visible(
-    model: CameraModel, state: PersonState, partner: PersonState | None, shown: NDArray[np.int32] | None
-) -> float | None:
-    """Pixels that show the person, of those that the limbs' outlines cover."""
-    if shown is None:
-        return None
-    import cv2
+def _visible_share(
+    model: CameraModel, state: PersonState, partner: PersonState | None, shown: NDArray[np.int32]
+) -> float:
+    from services.simulation.visibility import visible_share  # cv2 is needed for this alone
 
-    covered = np.zeros((model.height_px, model.width_px), np.uint8)
-    limbs = people.pose(state, partner)
-    meshes = people.limb_meshes(state.person)
-    for name, transform in limbs.items():
-        if name == "blanket":
-            continue
-        points = meshes[name].vertices @ transform[:3, :3].T + transform[:3, 3]
-        corners, depth = model.project(points)
-        if (depth > 0.1).all():
-            hull = cv2.convexHull(np.round(corners).astype(np.int32))
-            cv2.fillConvexPoly(covered, hull, 1)
-    whole = int(covered.sum())
-    seen = int(((shown == state.person.number) & (covered > 0)).sum())
-    return round(min(1.0, seen / whole), 3) if whole else 0.0
+    return round(visible_share(model, state, partner, shown), 3)
 
 
 def _partner(state: PersonState, world: World) -> PersonState | None:
