@@ -1,4 +1,4 @@
-"""How one camera sees: has its health judged once a second from frames that were decoded anyway, and puts it into words.
+"""How one camera sees: has its health judged every second or two from frames that were decoded anyway, and puts it into words.
 
 Belongs here: when to look, and the records. Does not belong here: the verdict (``core.health``), saying it to the log.
 """
@@ -17,7 +17,7 @@ from services.contracts.cloud_event import CloudEvent, make_event
 from services.contracts.status import HealthStatus
 from services.contracts.time import NS_PER_S
 
-#: A look at the camera's health is due once in this much capture time.
+#: A look at the camera's health is due once in this much capture time; while all is calm every other one is left out.
 LOOK_NS = NS_PER_S
 _UNJUDGED, _CLEAR = "unjudged", "clear"
 
@@ -30,6 +30,7 @@ class CameraSight:
     health: Health = field(default_factory=Health)
     looks: int = 0
     _slot: int | None = None
+    _calm_slot: int | None = None
     _size: tuple[int, int] | None = None
     _told: tuple[str, bool] | None = None
 
@@ -43,9 +44,9 @@ class CameraSight:
     def look(self, frame_ns: int, frame: VideoFrame) -> None:
         """Judge this frame if a look is due. Another size of picture is another view: what was learned is dropped."""
         slot = frame_ns // LOOK_NS
-        if slot == self._slot:
+        if slot == self._slot or (slot == self._calm_slot and self.health.calm):
             return
-        self._slot = slot
+        self._slot, self._calm_slot = slot, slot + 1
         planes = planes_of(frame)
         if planes.size != self._size:
             self._size, self.health = planes.size, Health()

@@ -1,9 +1,9 @@
 """Camera health: is what the camera shows still the place it is meant to show, and can anything be seen in it?
 
-``step(policy, state, glimpse) -> state`` once a second; ``silence`` when no picture comes. The reference (layout, edges,
-sharpness, usual stillness) is learned from the camera itself, apart for colour and for grey pictures, because infrared light
-casts other shadows: a day-night switch changes the reference, not the verdict. It follows slow changes and stands still while
-anything is wrong. It lives in memory: after a restart it is learned again.
+``step(policy, state, glimpse) -> state`` once a second (every other second while ``calm``); ``silence`` when no picture comes.
+The reference (layout, edges, sharpness, usual stillness) is learned from the camera itself, apart for colour and for grey
+pictures, because infrared light casts other shadows: a day-night switch changes the reference, not the verdict. It follows slow
+changes and stands still while anything is wrong. It lives in memory: after a restart it is learned again.
 
 Belongs here: the verdict. Does not belong here: measuring a picture (``health_measures``), saying it (``sight``), judging how
 grave it is (rule I-23).
@@ -14,13 +14,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from services.analyze.core.health_measures import (
+    Blocks,
     Floats,
     Glimpse,
+    blended,
+    blocks_of,
     changed_share,
     likeness,
     lost_share,
@@ -89,11 +92,23 @@ class HealthPolicy:
 class Reference:
     """How the camera's picture usually is; ``looks`` is how many glimpses made it."""
 
-    small: Floats
-    edges: Floats
+    maps: Floats
+    blocks: Blocks
     sharpness: float
     since_ns: int
     looks: int
+
+    @property
+    def small(self) -> Floats:
+        return cast(Floats, self.maps[0])
+
+    @property
+    def edges(self) -> Floats:
+        return cast(Floats, self.maps[1])
+
+
+#: For colour, for grey pictures, and whether the newest was grey.
+_References = tuple[Reference | None, Reference | None, bool]
 
 
 class Pair(NamedTuple):
@@ -140,6 +155,14 @@ class Health:
         """Whether a verdict of ``ok`` rests on a reference."""
         return self.reference is not None
 
+    @property
+    def calm(self) -> bool:
+        """Whether the next look may come later: the place is known, all is well, and something moves, so nothing is frozen."""
+        window = self.stillness.window
+        if self.state != "ok" or self.learning or not self.judged or not window:
+            return False
+        return window[-1].moved and all(kind is None for _, kind in self.findings)
+
 
 def step(policy: HealthPolicy, health: Health, glimpse: Glimpse) -> Health:
     """Judge a glimpse. Glimpses come in order of time; one from the past begins anew (a clock that was set back)."""
@@ -147,15 +170,17 @@ def step(policy: HealthPolicy, health: Health, glimpse: Glimpse) -> Health:
         health = replace(health, seen=None, findings=(), learning=(), lit_ns=None, stillness=Stillness())
     changed = changed_share(glimpse.rows, health.seen.rows) if health.seen is not None else 1.0
     measured, finding = _find(policy, health, glimpse, changed)
-    health = _still(policy, health, glimpse, changed)
-    if finding is None and _frozen(policy, health):
+    still = _still(policy, health, glimpse, changed)
+    if finding is None and _frozen(policy, health.state, still):
         finding = "frozen"
-    health = _believe(policy, health, glimpse.at_ns, finding)
+    findings = (*health.findings[-(policy.window_looks - 1) :], (glimpse.at_ns, finding))
+    state, since_ns = _believe(policy, health, still, findings)
+    references, learning, lit_ns = (health.colour, health.grey, health.in_grey), health.learning, health.lit_ns
     if finding is None:
-        health = _learn(policy, health, glimpse)
-    if glimpse.mean_level >= policy.lit_level and finding is None:
-        health = replace(health, lit_ns=glimpse.at_ns)
-    return replace(health, seen=glimpse, measured=measured)
+        if state == "ok":
+            references, learning = _learn(policy, health, glimpse)
+        lit_ns = glimpse.at_ns if glimpse.mean_level >= policy.lit_level else lit_ns
+    return Health(state, since_ns, measured, *references, glimpse, lit_ns, findings, learning, still)
 
 
 def silence(policy: HealthPolicy, health: Health, last_ns: int, now_ns: int) -> Health:
@@ -178,7 +203,7 @@ def _find(policy: HealthPolicy, health: Health, now: Glimpse, changed: float) ->
         sudden = health.state == "covered" or _lately_lit(policy, health, now)
         return measured, "covered" if sudden and _shut(policy, health.reference, now) else "dark"
     known = health.reference
-    if known is None or float(known.edges.mean()) < policy.least_edges_level:
+    if known is None or sum(known.blocks) < policy.least_edges_level * len(known.blocks):
         return measured, None
     return _compare(policy, health, known, now, changed, measured)
 
@@ -204,7 +229,7 @@ def _compare(
     policy: HealthPolicy, health: Health, known: Reference, now: Glimpse, changed: float, measured: dict[str, float]
 ) -> tuple[dict[str, float], Finding]:
     alike, layout = likeness(now.edges, known.edges), likeness(now.small, known.small)
-    gone = lost_share(now.edges, known.edges)
+    gone = lost_share(now.blocks, known.blocks)
     measured |= {"edges_alike": alike, "layout_alike": layout, "edges_lost_percent": 100 * gone}
     if gone >= policy.covered_blocks and layout < policy.covered_likeness:
         return measured, "covered"
@@ -233,13 +258,13 @@ def _new_light(health: Health, now: Glimpse) -> bool:
     return (health.grey if now.grey else health.colour) is None
 
 
-def _still(policy: HealthPolicy, health: Health, now: Glimpse, changed: float) -> Health:
+def _still(policy: HealthPolicy, health: Health, now: Glimpse, changed: float) -> Stillness:
     """Enter how this picture differs from the one before. Another light has another noise: the history begins anew."""
     was, before = health.stillness, health.seen
     if before is None:
-        return health
+        return was
     if was.level is None or now.grey != before.grey or abs(now.mean_level - was.level) > policy.new_light_level:
-        return replace(health, stillness=Stillness(level=now.mean_level))
+        return Stillness(level=now.mean_level)
     moved = most_moved(now.small, before.small) > policy.moved_level
     window = (*was.window, Pair(now.at_ns, changed, moved))
     history = was.history
@@ -247,73 +272,76 @@ def _still(policy: HealthPolicy, health: Health, now: Glimpse, changed: float) -
         if health.state != "frozen":
             history = (*history[-(policy.history_looks - 1) :], window[0].changed)
         window = window[1:]
-    return replace(health, stillness=Stillness(window, history, was.level))
+    return Stillness(window, history, was.level)
 
 
 def _noisy(policy: HealthPolicy, changes: Sequence[float]) -> bool:
     """Whether this camera's pictures are known never to repeat themselves."""
     repeats = sum(changed <= policy.same_share for changed in changes)
-    return (
-        len(changes) >= policy.learn_looks and repeats <= 1 and float(np.percentile(changes, 10)) >= policy.noise_share
-    )
+    return len(changes) >= policy.learn_looks and repeats <= 1 and _lowest_tenth(changes) >= policy.noise_share
 
 
-def _frozen(policy: HealthPolicy, health: Health) -> bool:
+def _lowest_tenth(changes: Sequence[float]) -> float:
+    """The tenth percentile, between its two neighbours where it falls between them."""
+    ordered, at = sorted(changes), 0.1 * (len(changes) - 1)
+    below = int(at)
+    return ordered[below] + (at - below) * (ordered[min(below + 1, len(ordered) - 1)] - ordered[below])
+
+
+def _frozen(policy: HealthPolicy, state: HealthState, still: Stillness) -> bool:
     """Whether pictures repeat themselves that never did.
 
     An encoder goes on refining a picture that stands still and makes it anew at every key frame, so a frozen camera's decoded
     pictures do differ; but nothing in them moves, and now and then two are the same to the bit. Noise never is.
     """
-    still = health.stillness
-    if not _noisy(policy, still.history) or any(pair.moved for pair in still.window):
+    if len(still.window) < policy.frozen_looks and state != "frozen":
         return False
-    least = max(policy.same_share, policy.repeat_share * float(np.percentile(still.history, 10)))
+    if any(pair.moved for pair in still.window) or not _noisy(policy, still.history):
+        return False
+    least = max(policy.same_share, policy.repeat_share * _lowest_tenth(still.history))
     repeats = sum(pair.changed <= least for pair in still.window)
-    if health.state == "frozen":
-        return repeats > 0
-    return len(still.window) == policy.frozen_looks and repeats >= policy.frozen_repeats
+    return repeats >= (1 if state == "frozen" else policy.frozen_repeats)
 
 
-def _believe(policy: HealthPolicy, health: Health, at_ns: int, finding: Finding) -> Health:
-    """From findings to the verdict: a few glimpses must agree that something is wrong, and a few that it is over."""
-    findings = (*health.findings[-(policy.window_looks - 1) :], (at_ns, finding))
-    health = replace(health, findings=findings)
+def _believe(
+    policy: HealthPolicy, health: Health, still: Stillness, findings: Sequence[tuple[int, Finding]]
+) -> tuple[HealthState, int]:
+    """From findings to the verdict, and since when: a few glimpses must agree that something is wrong, and a few that it is
+    over."""
+    state, (at_ns, finding) = health.state, findings[-1]
     wrong = [(at, kind) for at, kind in findings if kind is not None]
-    if finding == "frozen" and health.state != "frozen":
-        return replace(health, state="frozen", since_ns=health.stillness.window[0].at_ns)
+    if finding == "frozen" and state != "frozen":
+        return "frozen", still.window[0].at_ns
     if len(wrong) >= policy.confirm_looks:
         kind = Counter(kind for _, kind in wrong).most_common(1)[0][0]
-        if kind is not None and kind != health.state:
-            since_ns = wrong[0][0] if health.state == "ok" else next(at for at, one in wrong if one == kind)
-            return replace(health, state=kind, since_ns=since_ns)
-    elif health.state != "ok" and len(findings) >= policy.recover_looks:
+        if kind != state:
+            return kind, wrong[0][0] if state == "ok" else next(at for at, one in wrong if one == kind)
+    elif state != "ok" and len(findings) >= policy.recover_looks:
         newest = findings[-policy.recover_looks :]
         if all(kind is None for _, kind in newest):
-            return replace(health, state="ok", since_ns=newest[0][0])
-    if health.since_ns == 0:
-        return replace(health, since_ns=at_ns)
-    return health
+            return "ok", newest[0][0]
+    return state, health.since_ns or at_ns
 
 
-def _learn(policy: HealthPolicy, health: Health, now: Glimpse) -> Health:
-    """Take a glimpse in which nothing is wrong into the reference of its mode."""
-    if health.state != "ok":
-        return health
+def _learn(policy: HealthPolicy, health: Health, now: Glimpse) -> tuple[_References, tuple[Glimpse, ...]]:
+    """Take a glimpse in which nothing is wrong into the reference of its mode; also what is being learned then."""
     known = health.grey if now.grey else health.colour
+    learning: tuple[Glimpse, ...] = ()
     if known is not None:
-        return _keep(replace(health, learning=()), _followed(known, now), now.grey)
-    learning = (*(seen for seen in health.learning if seen.grey == now.grey), now)
-    if len(learning) < policy.learn_looks:
-        return replace(health, learning=learning)
-    small = np.median([seen.small for seen in learning], axis=0).astype(np.float32)
-    edges = np.median([seen.edges for seen in learning], axis=0).astype(np.float32)
-    sharpness = float(np.median([seen.sharpness for seen in learning]))
-    made = Reference(small, edges, sharpness, learning[0].at_ns, len(learning))
-    return _keep(replace(health, learning=()), made, now.grey)
+        known = _followed(known, now)
+    else:
+        learning = (*(seen for seen in health.learning if seen.grey == now.grey), now)
+        if len(learning) < policy.learn_looks:
+            return (health.colour, health.grey, health.in_grey), learning
+        known, learning = _made(learning), ()
+    return (health.colour, known, True) if now.grey else (known, health.grey, False), learning
 
 
-def _keep(health: Health, known: Reference, grey: bool) -> Health:
-    return replace(health, grey=known, in_grey=True) if grey else replace(health, colour=known, in_grey=False)
+def _made(seen: Sequence[Glimpse]) -> Reference:
+    maps = np.median([one.maps for one in seen], axis=0).astype(np.float32)
+    return Reference(
+        maps, blocks_of(maps[1]), float(np.median([one.sharpness for one in seen])), seen[0].at_ns, len(seen)
+    )
 
 
 def _followed(known: Reference, now: Glimpse) -> Reference:
@@ -322,13 +350,9 @@ def _followed(known: Reference, now: Glimpse) -> Reference:
     Sharpness rises within minutes and falls within hours: a lens that loses its focus slowly must not take its reference along.
     """
     rate = max(1 / 300, 1 / (known.looks + 1))
-    sharper = now.sharpness > known.sharpness
-    return Reference(
-        known.small + np.float32(rate) * (now.small - known.small),
-        known.edges + np.float32(rate) * (now.edges - known.edges),
-        known.sharpness + (max(rate, 1 / 60) if sharper else min(rate, 1 / 3600)) * (now.sharpness - known.sharpness)
-        if now.edge_share > 0.005
-        else known.sharpness,
-        known.since_ns,
-        known.looks + 1,
-    )
+    sharpness = known.sharpness
+    if now.edge_share > 0.005:
+        sharper = now.sharpness > sharpness
+        sharpness += (max(rate, 1 / 60) if sharper else min(rate, 1 / 3600)) * (now.sharpness - sharpness)
+    blocks = tuple(was + rate * (new - was) for was, new in zip(known.blocks, now.blocks, strict=True))
+    return Reference(blended(known.maps, now.maps, rate), blocks, sharpness, known.since_ns, known.looks + 1)

@@ -10,6 +10,8 @@ have it: a thumbnail ignores noise, leaves in the wind and people far away.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Blocks = tuple[float, ...]
 
 SMALL_WIDTH, SMALL_HEIGHT = 96, 54
 #: Rows seen at full resolution.
@@ -37,21 +40,34 @@ _GREY_LEVELS = 2.0
 class Glimpse:
     """One picture in numbers. Levels are of luma, 0-255.
 
-    ``small`` (54, 96): the layout; ``edges`` (54, 96): how much it changes from place to place, levels; ``rows`` (32, width): the
-    rows seen at full resolution, to compare with the next glimpse. ``sharpness`` 0..1: how much of what changes over some pixels
-    changes between two neighbours. ``edge_share``: of the full-resolution pixels lying on an edge.
+    ``maps`` (2, 54, 96): the layout, and how much it changes from place to place (edges), both in levels; ``blocks`` (48): the
+    mean strength of edges in blocks, 6 rows of 8; ``rows`` (26, width): rows seen at full resolution, to compare with the next
+    glimpse. ``sharpness`` 0..1: how much of what changes over some pixels changes between two neighbours. ``edge_share``: of
+    the full-resolution pixels lying on an edge.
     """
 
     at_ns: int
-    small: Floats
-    edges: Floats
+    maps: Floats
+    blocks: Blocks
     rows: Plane
     mean_level: float
-    bright_level: float
     spread_level: float
     sharpness: float
     edge_share: float
     grey: bool
+
+    @property
+    def small(self) -> Floats:
+        return cast(Floats, self.maps[0])
+
+    @property
+    def edges(self) -> Floats:
+        return cast(Floats, self.maps[1])
+
+    @property
+    def bright_level(self) -> float:
+        """Only the brightest twentieth of the picture is brighter. Computed when asked for: only dark pictures are."""
+        return float(np.partition(self.small, -_BRIGHTEST, axis=None)[-_BRIGHTEST])
 
 
 def glimpse_of(at_ns: int, luma: Plane, chroma: tuple[Plane, Plane] | None, *, full_range: bool = False) -> Glimpse:
@@ -59,38 +75,53 @@ def glimpse_of(at_ns: int, luma: Plane, chroma: tuple[Plane, Plane] | None, *, f
 
     Levels are given as of limited range (black 16, white 235), whatever the camera sends.
     """
-    height = luma.shape[0]
     half = cv2.resize(luma, (2 * SMALL_WIDTH, 2 * SMALL_HEIGHT), interpolation=cv2.INTER_LINEAR)
-    small = cv2.resize(half, (SMALL_WIDTH, SMALL_HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(half, (SMALL_WIDTH, SMALL_HEIGHT), interpolation=cv2.INTER_AREA)
     if full_range:
-        small = small * np.float32(219 / 255) + np.float32(16)
-    step = max(1, height // _ROWS)
-    rows = np.ascontiguousarray(luma[step // 2 :: step][:_ROWS])
-    sharpness, edge_share = _sharpness(rows[_CLOCK_ROWS:-_CLOCK_ROWS] if len(rows) == _ROWS else rows)
+        small = cv2.convertScaleAbs(small, alpha=219 / 255, beta=16)
+    maps = np.empty((2, SMALL_HEIGHT, SMALL_WIDTH), np.float32)
+    maps[0] = small
+    _edges_into(maps[1], small)
+    rows = _rows_of(luma)
+    sharpness, edge_share = _sharpness(rows)
     mean, spread = cv2.meanStdDev(small)
-    bright = float(np.partition(small, small.size - _BRIGHTEST, axis=None)[small.size - _BRIGHTEST])
-    return Glimpse(
-        at_ns, small, edges_of(small), rows, float(mean[0, 0]), bright, float(spread[0, 0]), sharpness, edge_share,
-        chroma is None or _is_grey(chroma),
-    )  # fmt: skip
+    grey = chroma is None or all(_is_grey(plane) for plane in chroma)
+    blocks = blocks_of(maps[1])
+    return Glimpse(at_ns, maps, blocks, rows, float(mean[0, 0]), float(spread[0, 0]), sharpness, edge_share, grey)
 
 
-def edges_of(small: Floats) -> Floats:
-    """Strength of edges: the steps to the right and down, smoothed so that a shake by a pixel of the thumbnail is none."""
-    smooth = cv2.GaussianBlur(small, (3, 3), 0)
-    strength = np.zeros_like(small)
-    strength[:, 1:] += np.abs(smooth[:, 1:] - smooth[:, :-1])
-    strength[1:, :] += np.abs(smooth[1:, :] - smooth[:-1, :])
-    return np.asarray(strength, np.float32)
+def _rows_of(luma: Plane) -> Plane:
+    """Rows at equal distances, but for those at the top and bottom, where a camera writes its clock."""
+    step = max(1, luma.shape[0] // _ROWS)
+    rows = luma[step // 2 :: step][:_ROWS]
+    return np.ascontiguousarray(rows[_CLOCK_ROWS:-_CLOCK_ROWS] if len(rows) == _ROWS else rows)
+
+
+def _edges_into(edges: Floats, small: Plane) -> None:
+    """Strength of edges: the steps to the right and down over two pixels, smoothed across (Sobel's), in levels."""
+    right, down = cv2.spatialGradient(small)
+    np.abs(right, out=right)
+    np.abs(down, out=down)
+    cv2.addWeighted(right, 1 / 8, down, 1 / 8, 0, dst=edges, dtype=cv2.CV_32F)
+
+
+def blocks_of(edges: Floats) -> Blocks:
+    """Means over the blocks of a map of edges."""
+    return tuple(cv2.resize(edges, (8, 6), interpolation=cv2.INTER_AREA).ravel().tolist())
+
+
+def blended(known: Floats, now: Floats, rate: float) -> Floats:
+    """Maps that have come nearer to others by a share of the way."""
+    flat = cv2.addWeighted(known.reshape(-1, SMALL_WIDTH), 1 - rate, now.reshape(-1, SMALL_WIDTH), rate, 0)
+    return cast(Floats, flat.reshape(known.shape))
 
 
 def changed_share(now: Plane, before: Plane) -> float:
-    """Share of the full-resolution pixels that differ between two glimpses, but for the picture's top and bottom, where a camera
-    writes its clock also over a frozen picture; 1 if the picture's size differs."""
+    """Share of the full-resolution pixels that differ between two glimpses (the clock in a frozen picture goes on, but is not
+    among them); 1 if the picture's size differs."""
     if now.shape != before.shape:
         return 1.0
-    rows = slice(_CLOCK_ROWS, -_CLOCK_ROWS) if len(now) == _ROWS else slice(None)
-    return float(np.count_nonzero(cv2.absdiff(now[rows], before[rows]))) / now[rows].size
+    return cv2.countNonZero(cv2.absdiff(now, before)) / now.size
 
 
 def most_moved(now: Floats, before: Floats) -> float:
@@ -101,9 +132,12 @@ def most_moved(now: Floats, before: Floats) -> float:
 
 def likeness(left: Floats, right: Floats) -> float:
     """Correlation of two maps, -1..1, blind to brightness and contrast; 0 when one of them is flat."""
-    a, b = left - left.mean(), right - right.mean()
-    scale = float(np.sqrt(float(np.vdot(a, a)) * float(np.vdot(b, b))))
-    return float(np.vdot(a, b)) / scale if scale > 1e-6 else 0.0
+    alike = cv2.compareHist(left, right, cv2.HISTCMP_CORREL)
+    return 0.0 if alike > 0.999 and (_is_flat(left) or _is_flat(right)) else alike
+
+
+def _is_flat(levels: Floats) -> bool:
+    return bool(levels.max() - levels.min() < 1e-3)
 
 
 def shift_of(now: Floats, reference: Floats) -> tuple[float, float]:
@@ -118,29 +152,39 @@ def _sharpness(rows: Plane) -> tuple[float, float]:
     if rows.shape[1] <= 2 * reach:
         return 0.0, 0.0
     far = cv2.absdiff(rows[:, reach:], rows[:, :-reach])
-    is_edge = far >= _EDGE_LEVELS
-    count = int(np.count_nonzero(is_edge))
+    is_edge = cv2.inRange(far, _EDGE_LEVELS, 255)
+    count = cv2.countNonZero(is_edge)
     if count < 16:
         return 0.0, count / far.size
-    near = cv2.absdiff(rows[:, 1:], rows[:, :-1])
-    steepest = cv2.dilate(near, np.ones((1, reach), np.uint8), anchor=(0, 0))[:, : far.shape[1]]
-    mask = is_edge.view(np.uint8)
-    return cv2.mean(steepest, mask)[0] / cv2.mean(far, mask)[0], count / far.size
+    near = _steepest(cv2.absdiff(rows[:, 1:], rows[:, :-1]), reach)
+    return cv2.mean(near, is_edge)[0] / cv2.mean(far, is_edge)[0], count / far.size
 
 
-def _is_grey(chroma: tuple[Plane, Plane]) -> bool:
-    step_rows, step_columns = max(1, chroma[0].shape[0] // 24), max(1, chroma[0].shape[1] // 32)
-    strays = [np.abs(plane[::step_rows, ::step_columns].astype(np.int16) - 128).mean() for plane in chroma]
-    return bool(max(strays) < _GREY_LEVELS)
+def _steepest(steps: Plane, reach: int) -> Plane:
+    """The greatest of ``reach`` neighbours beginning at each, in few passes: each doubles how far it sees."""
+    seen = 1
+    while seen < reach:
+        ahead = min(seen, reach - seen)
+        steps, seen = cast(Plane, cv2.max(steps[:, ahead:], steps[:, :-ahead])), seen + ahead
+    return steps
 
 
-def lost_share(now: Floats, known: Floats) -> float:
-    """Of the blocks (6x8 of them) that have edges in the reference, the share in which most of that strength is gone."""
-    usual, left = _blocks(known), _blocks(now)
-    meant = usual >= max(0.5, 0.5 * float(usual.mean()))
-    if not meant.any():
-        return 0.0
-    return float(np.mean(left[meant] < _GONE * usual[meant]))
+def _is_grey(plane: Plane) -> bool:
+    points = plane[:: max(1, plane.shape[0] // 24), :: max(1, plane.shape[1] // 32)]
+    return cv2.norm(points, _nothing(*points.shape), cv2.NORM_L1) < _GREY_LEVELS * points.size
+
+
+@lru_cache(maxsize=16)
+def _nothing(height: int, width: int) -> Plane:
+    """Chroma without colour."""
+    return np.full((height, width), 128, np.uint8)
+
+
+def lost_share(now: Blocks, known: Blocks) -> float:
+    """Of the blocks that have edges in the reference, the share in which most of that strength is gone."""
+    least = max(0.5, 0.5 * sum(known) / len(known))
+    gone = [left < _GONE * usual for left, usual in zip(now, known, strict=True) if usual >= least]
+    return sum(gone) / len(gone) if gone else 0.0
 
 
 def moved_back(now: Floats, reference: Floats, dx: float, dy: float) -> float:
@@ -150,8 +194,5 @@ def moved_back(now: Floats, reference: Floats, dx: float, dy: float) -> float:
         return 0.0
     rows = slice(max(0, down), SMALL_HEIGHT + min(0, down)), slice(max(0, -down), SMALL_HEIGHT + min(0, -down))
     columns = slice(max(0, right), SMALL_WIDTH + min(0, right)), slice(max(0, -right), SMALL_WIDTH + min(0, -right))
-    return likeness(now[rows[0], columns[0]], reference[rows[1], columns[1]])
-
-
-def _blocks(edges: Floats) -> Floats:
-    return np.asarray(cv2.resize(edges, (8, 6), interpolation=cv2.INTER_AREA), np.float32)
+    here, there = now[rows[0], columns[0]], reference[rows[1], columns[1]]
+    return likeness(np.ascontiguousarray(here), np.ascontiguousarray(there))

@@ -59,7 +59,7 @@ def test_a_tampered_clip_raises_its_own_kind(name: str) -> None:
     assert [state for state, _, _ in found] == [state for state, _ in TAMPERED[name]]
     for (_, said_s, since_s), (_, at_s) in zip(found, TAMPERED[name], strict=True):
         assert at_s <= said_s <= at_s + 5.0
-        assert since_s == pytest.approx(at_s, abs=1.1)
+        assert at_s - 1.1 <= since_s <= at_s + 2.1  # while people move and all is well, it looks every other second
 
 
 @pytest.mark.parametrize("name", OTHERS)

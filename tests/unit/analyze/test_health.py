@@ -224,6 +224,22 @@ def test_a_crowd_that_hides_half_the_room_is_no_fault(learned: Health) -> None:
     assert {health.state for health in watch(crowd(), health=learned)} == {"ok"}
 
 
+def test_looks_may_wait_while_somebody_moves_and_nothing_is_wrong_and_only_then(learned: Health) -> None:
+    rng = np.random.default_rng(3)
+
+    def visited(place: int) -> NDArray[np.float32]:
+        picture = ROOM.copy()
+        picture[150:300, 40 * place : 40 * place + 60] = 30
+        return picture
+
+    assert not learned.calm  # nothing moves: it may stand still
+    busy = watch((shown(visited(place), rng) for place in range(6)), health=learned)
+    assert {health.calm for health in busy} == {True}
+    assert not watch([shown(cloth(ROOM), rng)], health=busy[-1])[-1].calm
+    assert not watch([shown(visited(7), rng)], GREY, busy[-1])[-1].calm
+    assert not watch([shown(visited(place), rng) for place in range(3)])[-1].calm
+
+
 def test_a_clock_that_is_set_back_is_survived(learned: Health) -> None:
     assert learned.seen is not None
     back = replace(learned.seen, at_ns=START_NS - 3600 * NS_PER_S)
