@@ -1,4 +1,4 @@
-"""Where objects are and how fast they move: one Kalman filter for all tracks of a camera at once. Knows nothing of identities.
+"""Where an object is and how fast it moves: a Kalman filter of one track. Knows nothing of identities.
 
 Four coordinates (centre x, centre y, width, height) move independently at constant speed, driven by white acceleration (the
 continuous model: any frame rate, any gap). Spread is kept relative to the object's height, so near and far people are treated
@@ -7,18 +7,11 @@ alike, and once for x and y, once for width and height: both coordinates of such
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
+from services.analyze.core.association import Box
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
-
-#: (centre x, centre y, width, height) times this is (x1, y1, x2, y2), and back.
-_CORNERS_OF = np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0], [-0.5, 0.0, 0.5, 0.0], [0.0, -0.5, 0.0, 0.5]])
-_CENTRE_OF = np.linalg.inv(_CORNERS_OF)
 _LEAST_SIDE_PX = 1.0
 
 
@@ -37,81 +30,87 @@ class MotionSettings:
     #: Acceleration, heights a second squared, for a second.
     acceleration: tuple[float, float] = (0.5, 0.25)
 
+    def noise(self, score: float) -> tuple[float, float]:
+        """Variance of a measurement with this score, heights squared."""
+        doubt = max(self.doubt * (1 - score), self.least_doubt)
+        place, size = self.measured
+        return doubt * place * place, doubt * size * size
+
 
 @dataclass(slots=True)
+class _Pair:
+    """Two coordinates in pixels with their speeds, and the spread of either: variance of the position, its covariance with the
+    speed, the speed's variance."""
+
+    first: float
+    second: float
+    variance: float
+    speed_variance: float
+    covariance: float = 0.0
+    first_speed: float = 0.0
+    second_speed: float = 0.0
+
+    def predict(self, dt_s: float, acceleration: float) -> None:
+        self.first += dt_s * self.first_speed
+        self.second += dt_s * self.second_speed
+        drive = acceleration * acceleration * dt_s
+        self.variance += dt_s * (2 * self.covariance + dt_s * (self.speed_variance + drive / 3))
+        self.covariance += dt_s * (self.speed_variance + drive / 2)
+        self.speed_variance += drive
+
+    def correct(self, first: float, second: float, noise: float) -> None:
+        total = self.variance + noise
+        gain, speed_gain = self.variance / total, self.covariance / total
+        first, second = first - self.first, second - self.second
+        self.first += gain * first
+        self.second += gain * second
+        self.first_speed += speed_gain * first
+        self.second_speed += speed_gain * second
+        self.speed_variance -= speed_gain * self.covariance
+        self.covariance *= 1 - gain
+        self.variance *= 1 - gain
+
+
 class TrackFilter:
-    """State of n tracks. ``mean`` (n, 2, 4): the coordinates in pixels, their speeds in pixels a second.
+    """The motion of one track, begun with the one box that is known of it."""
 
-    ``spread`` (n, 2, 3): for place and size the variance of the position, its covariance with the speed, the speed's variance.
-    """
+    __slots__ = ("_place", "_settings", "_size")
 
-    settings: MotionSettings
-    mean: Floats
-    spread: Floats
-
-    @classmethod
-    def empty(cls, settings: MotionSettings) -> TrackFilter:
-        return cls(settings, np.zeros((0, 2, 4)), np.zeros((0, 2, 3)))
+    def __init__(self, settings: MotionSettings, box: Box, score: float) -> None:
+        (x, y, width, height), (place, size) = _centred(box), settings.noise(score)
+        self._settings = settings
+        self._place = _Pair(x, y, place, settings.first_speed[0] ** 2)
+        self._size = _Pair(width, height, size, settings.first_speed[1] ** 2)
 
     def predict(self, dt_s: float) -> None:
         """Move on by ``dt_s``."""
-        self.mean[:, 0] += dt_s * self.mean[:, 1]
-        sides = self.mean[:, 0, 2:]
-        np.maximum(sides, _LEAST_SIDE_PX, out=sides)
-        step, drive = _passing(dt_s, self.settings.acceleration)
-        self.spread = self.spread @ step + drive
+        size, (place_drive, size_drive) = self._size, self._settings.acceleration
+        self._place.predict(dt_s, place_drive)
+        size.predict(dt_s, size_drive)
+        size.first, size.second = max(size.first, _LEAST_SIDE_PX), max(size.second, _LEAST_SIDE_PX)
 
-    def correct(self, rows: Rows, measured: Floats, scores: Floats) -> None:
-        """Take in boxes (m, 4) as centre and size, for the tracks ``rows``."""
-        before = self.spread[rows]
-        gain = before[:, :, :2] / (before[:, :, 0] + self._noise(scores))[:, :, None]
-        mean = self.mean[rows]
-        surprise = (measured - mean[:, 0]).reshape(-1, 1, 2, 2)
-        self.mean[rows] = mean + (gain.transpose(0, 2, 1)[..., None] * surprise).reshape(-1, 2, 4)
-        before[:, :, 2] -= gain[:, :, 1] * before[:, :, 1]
-        before[:, :, :2] *= 1 - gain[:, :, :1]
-        self.spread[rows] = before
+    def correct(self, box: Box, score: float) -> None:
+        """Take in a box."""
+        (x, y, width, height), (place, size) = _centred(box), self._settings.noise(score)
+        self._place.correct(x, y, place)
+        self._size.correct(width, height, size)
 
-    def begin(self, measured: Floats, scores: Floats) -> None:
-        """Add tracks of which one box each is known."""
-        mean = np.zeros((len(measured), 2, 4))
-        mean[:, 0] = measured
-        spread = np.zeros((len(measured), 2, 3))
-        spread[:, :, 0] = self._noise(scores)
-        spread[:, :, 2] = np.square(self.settings.first_speed)
-        self.mean = np.concatenate([self.mean, mean])
-        self.spread = np.concatenate([self.spread, spread])
+    def corners(self) -> Box:
+        """Where the box is thought to be."""
+        place, half_width, half_height = self._place, self._size.first / 2, self._size.second / 2
+        x, y = place.first, place.second
+        return x - half_width, y - half_height, x + half_width, y + half_height
 
-    def keep(self, which: NDArray[np.bool_]) -> None:
-        self.mean, self.spread = self.mean[which], self.spread[which]
+    def velocity_px_s(self) -> tuple[float, float]:
+        """Of the centre, to the right and down."""
+        return self._place.first_speed, self._place.second_speed
 
-    def corners(self) -> Floats:
-        """Where the boxes are thought to be: (n, 4) x1, y1, x2, y2."""
-        return np.asarray(self.mean[:, 0] @ _CORNERS_OF)
-
-    def told(self, rows: Rows) -> tuple[Floats, Floats]:
-        """(corners, speed of the centre in pixels a second) of the tracks ``rows``: (m, 4), (m, 2)."""
-        mean = self.mean[rows]
-        return np.asarray(mean[:, 0] @ _CORNERS_OF), mean[:, 1, :2]
-
-    def uncertainty_px(self, rows: Rows) -> Floats:
-        """Standard deviation of the place of the tracks ``rows``, pixels."""
-        return np.asarray(np.sqrt(self.spread[rows, 0, 0]) * self.mean[rows, 0, 3])
-
-    def _noise(self, scores: Floats) -> Floats:
-        """Variance of measurements with these scores, heights squared: (m, 2)."""
-        doubt = np.maximum(self.settings.doubt * (1 - scores), self.settings.least_doubt)
-        return np.asarray(doubt[:, None] * np.square(self.settings.measured))
+    def uncertainty_px(self) -> float:
+        """Standard deviation of the place."""
+        return math.sqrt(self._place.variance) * self._size.second
 
 
-@lru_cache(maxsize=256)
-def _passing(dt_s: float, acceleration: tuple[float, float]) -> tuple[Floats, Floats]:
-    """What ``dt_s`` makes of a spread: (3, 3) that multiplies it, (2, 3) that is added."""
-    step = np.array([[1.0, 0.0, 0.0], [2 * dt_s, 1.0, 0.0], [dt_s * dt_s, dt_s, 1.0]])
-    place, size = acceleration
-    return step, np.array([[place * place], [size * size]]) * np.array([dt_s**3 / 3, dt_s**2 / 2, dt_s])
-
-
-def to_centre(corners: Floats) -> Floats:
-    """(n, 4) corners as centre x, centre y, width, height."""
-    return np.asarray(corners @ _CENTRE_OF)
+def _centred(box: Box) -> Box:
+    """Corners as centre x, centre y, width, height."""
+    x1, y1, x2, y2 = box
+    return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1

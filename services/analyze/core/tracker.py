@@ -14,18 +14,14 @@ same associations as one that was never interrupted, under other numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from services.analyze.core.association import fit, pair
+from services.analyze.core.association import Box, match
 from services.analyze.core.detection import Detections
-from services.analyze.core.track_filter import Floats, MotionSettings, Rows, TrackFilter, to_centre
+from services.analyze.core.track_filter import MotionSettings, TrackFilter
 from services.contracts.time import NS_PER_S
-
-Numbers = NDArray[np.int64]
 
 #: How much earlier a tracker has to begin to be like one that was never interrupted: a lost track's longest absence, and the
 #: time in which a new track's place and speed settle.
@@ -62,14 +58,14 @@ class Track(NamedTuple):
     #: From 1, in order of birth, never used again by this tracker.
     track_id: int
     #: The detector's own: x1, y1, x2, y2.
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     #: Boxes so far.
     hits: int
     #: Seen often enough to be believed.
     confirmed: bool
     #: The filter's: box and track weighed by their certainty; steadier than ``box``, whose sides jump as limbs are hidden.
-    estimate: tuple[float, float, float, float]
+    estimate: Box
     #: The filter's, of the box's centre, to the right and down.
     velocity_px_s: tuple[float, float]
     #: Capture time since its first box.
@@ -78,49 +74,46 @@ class Track(NamedTuple):
     kind: int
 
 
+class _Seen(NamedTuple):
+    """A box of this frame."""
+
+    box: Box
+    score: float
+    kind: int
+
+
 @dataclass(slots=True)
-class _Lives:
-    """What is known of n tracks beside their motion, one column each: integers, and scores summed."""
+class _Life:
+    """What is known of one track beside its motion: times of its first and newest box, how it was seen."""
 
-    ids: Numbers
-    hits: Numbers
-    born_ns: Numbers
-    seen_ns: Numbers
-    confirmed: NDArray[np.bool_]
-    score_sum: Floats
-    kind: Numbers
+    track_id: int
+    motion: TrackFilter
+    born_ns: int
+    seen_ns: int
+    score_sum: float
+    kind: int
     #: By how many boxes ``kind`` leads (Boyer and Moore's majority vote: one pass, no table of classes).
-    lead: Numbers
+    lead: int = 1
+    hits: int = 1
+    confirmed: bool = False
 
-    @classmethod
-    def begin(cls, ids: Numbers, frame_ns: int, scores: Floats, classes: NDArray[np.int32]) -> _Lives:
-        ones, now = np.ones_like(ids), np.full_like(ids, frame_ns)
-        return cls(
-            ids, ones, now, now.copy(), np.zeros(len(ids), np.bool_), scores, classes.astype(np.int64), ones.copy()
-        )
+    def see(self, frame_ns: int, seen: _Seen, chosen: TrackerSettings) -> None:
+        self.motion.correct(seen.box, seen.score)
+        self.hits += 1
+        self.seen_ns = frame_ns
+        self.score_sum += seen.score
+        self.lead += 1 if seen.kind == self.kind else -1
+        if self.lead < 0:
+            self.kind, self.lead = seen.kind, 1
+        if not self.confirmed:
+            late = frame_ns - self.born_ns >= chosen.confirm_s * NS_PER_S
+            self.confirmed = late or self.score_sum >= chosen.confirm_score
 
-    def keep(self, which: NDArray[np.bool_]) -> None:
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name)[which])
-
-    def extend(self, more: _Lives) -> None:
-        for name in self.__slots__:
-            setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
-
-    def see(self, rows: Rows, frame_ns: int, scores: Floats, classes: NDArray[np.int32]) -> None:
-        self.hits[rows] += 1
-        self.seen_ns[rows] = frame_ns
-        self.score_sum[rows] += scores
-        agree = self.kind[rows] == classes
-        self.lead[rows] += np.where(agree, 1, -1)
-        if not agree.all():
-            fallen = rows[self.lead[rows] < 0]
-            self.kind[fallen] = classes[self.lead[rows] < 0]
-            self.lead[fallen] = 1
-
-
-def _nobody() -> _Lives:
-    return _Lives.begin(np.zeros(0, np.int64), 0, np.zeros(0), np.zeros(0, np.int32))
+    def told(self, seen: _Seen) -> Track:
+        return Track(
+            self.track_id, seen.box, seen.score, self.hits, self.confirmed, self.motion.corners(),
+            self.motion.velocity_px_s(), (self.seen_ns - self.born_ns) / NS_PER_S, self.kind,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -128,114 +121,73 @@ class Tracker:
     """The tracks of one camera. ``update`` is called once per analysed frame, in order of capture time."""
 
     settings: TrackerSettings = field(default_factory=TrackerSettings)
-    _lives: _Lives = field(default_factory=_nobody)
-    _filter: TrackFilter = field(init=False)
+    #: In order of birth.
+    _lives: list[_Life] = field(default_factory=list)
     _at_ns: int | None = None
     _next_id: int = 1
-
-    def __post_init__(self) -> None:
-        self._filter = TrackFilter.empty(self.settings.motion)
 
     def update(self, frame_ns: int, found: Detections) -> list[Track]:
         """Associate what was found; return the tracks seen in this frame, by track id."""
         before_ns, self._at_ns = self._at_ns, frame_ns
-        if len(self._lives.ids) and before_ns is not None:
+        if self._lives and before_ns is not None:
             self._advance(before_ns, frame_ns)
         if not len(found):
             return []
-        boxes, scores = found.boxes.astype(np.float64), found.scores.astype(np.float64)
-        rows, columns = self._associate(before_ns, boxes, scores)
-        if rows.size:
-            self._filter.correct(rows, to_centre(boxes[columns]), scores[columns])
-            self._lives.see(rows, frame_ns, scores[columns], found.classes[columns])
-            self._confirm(rows, frame_ns)
-        born = self._begin(frame_ns, found, boxes, scores, columns)
-        if rows.size + born.size == 0:
-            return []
-        order = np.argsort(rows)
-        rows, columns = rows[order], columns[order]
-        if born.size:
-            rows = np.concatenate([rows, np.arange(len(self._lives.ids) - len(born), len(self._lives.ids))])
-            columns = np.concatenate([columns, born])
-        return self._told(frame_ns, rows, columns, found)
+        boxes = map(tuple, found.boxes.tolist())
+        seen = list(map(_Seen, boxes, found.scores.tolist(), found.classes.tolist()))
+        pairs = self._associate(before_ns, seen)
+        told = []
+        for row in sorted(pairs):
+            life, mine = self._lives[row], seen[pairs[row]]
+            life.see(frame_ns, mine, self.settings)
+            told.append(life.told(mine))
+        return told + self._begin(frame_ns, seen, set(pairs.values()))
 
     def forget(self) -> None:
         """Drop all tracks: what comes next is not the continuation of what was. Ids are not used again."""
-        self._lives, self._filter, self._at_ns = _nobody(), TrackFilter.empty(self.settings.motion), None
+        self._lives, self._at_ns = [], None
 
     def _advance(self, before_ns: int, frame_ns: int) -> None:
-        lives = self._lives
         # What was not confirmed and is not seen again at once is noise.
-        alive = (lives.seen_ns == before_ns) | (
-            lives.confirmed & (frame_ns - lives.seen_ns <= self.settings.lost_s * NS_PER_S)
-        )
-        if not alive.all():
-            lives.keep(alive)
-            self._filter.keep(alive)
+        lost_ns = self.settings.lost_s * NS_PER_S
+        self._lives = [
+            life
+            for life in self._lives
+            if life.seen_ns == before_ns or (life.confirmed and frame_ns - life.seen_ns <= lost_ns)
+        ]
         if frame_ns > before_ns:
-            self._filter.predict((frame_ns - before_ns) / NS_PER_S)
+            for life in self._lives:
+                life.motion.predict((frame_ns - before_ns) / NS_PER_S)
 
-    def _associate(self, before_ns: int | None, boxes: Floats, scores: Floats) -> tuple[Rows, Rows]:
-        """(track rows, boxes) that belong together."""
-        chosen = self.settings
-        if not len(self._lives.ids):
-            return np.zeros(0, np.intp), np.zeros(0, np.intp)
-        expected = self._filter.corners()
-        overlap, worth = fit(expected, boxes)
-        sure = scores >= chosen.sure_score
-        rows, columns = pair(np.where(sure, overlap, -1.0), worth, chosen.match_iou)
-        if len(rows) == len(self._lives.ids) or len(columns) == len(boxes):
-            return rows, columns
-        recent = self._lives.seen_ns == before_ns
-        free, left = _others(recent, rows), _others(sure, columns)
-        if free.size and left.size:
-            margin = self._filter.uncertainty_px(free) * chosen.grown_by
-            margin = np.minimum(margin, chosen.grown_most * (expected[free, 3] - expected[free, 1]))
-            more = pair(*fit(expected[free], boxes[left], margin), chosen.grown_iou)
-            rows, columns = np.concatenate([rows, free[more[0]]]), np.concatenate([columns, left[more[1]]])
-        free, left = _others(recent, rows), _others(~sure, columns)
-        if free.size and left.size:
-            places = np.ix_(free, left)
-            more = pair(overlap[places], worth[places], chosen.unsure_iou)
-            rows, columns = np.concatenate([rows, free[more[0]]]), np.concatenate([columns, left[more[1]]])
-        return rows, columns
+    def _associate(self, before_ns: int | None, seen: Sequence[_Seen]) -> dict[int, int]:
+        """Which box each track was given: by their places among the lives and in ``seen``."""
+        chosen, lives = self.settings, self._lives
+        expected, boxes = [life.motion.corners() for life in lives], [one.box for one in seen]
+        sure = [column for column, one in enumerate(seen) if one.score >= chosen.sure_score]
+        pairs = match(expected, boxes, range(len(lives)), sure, chosen.match_iou)
+        if len(pairs) in (len(lives), len(seen)):
+            return pairs
+        taken = set(pairs.values())
+        free = [row for row, life in enumerate(lives) if life.seen_ns == before_ns and row not in pairs]
+        left = [column for column in sure if column not in taken]
+        more = match(expected, boxes, free, left, chosen.grown_iou, [self._margin_px(lives[row]) for row in free])
+        free = [row for row in free if row not in more]
+        unsure = [column for column, one in enumerate(seen) if one.score < chosen.sure_score]
+        return pairs | more | match(expected, boxes, free, unsure, chosen.unsure_iou)
 
-    def _confirm(self, rows: Rows, frame_ns: int) -> None:
-        lives, chosen = self._lives, self.settings
-        if not lives.confirmed[rows].all():
-            old = frame_ns - lives.born_ns[rows] >= chosen.confirm_s * NS_PER_S
-            lives.confirmed[rows] |= old | (lives.score_sum[rows] >= chosen.confirm_score)
+    def _margin_px(self, life: _Life) -> float:
+        """By how much a box is grown where the track may have gone."""
+        _, top, _, bottom = life.motion.corners()
+        return min(self.settings.grown_by * life.motion.uncertainty_px(), self.settings.grown_most * (bottom - top))
 
-    def _begin(self, frame_ns: int, found: Detections, boxes: Floats, scores: Floats, taken: Rows) -> Rows:
-        """Begin tracks with what belongs to none; returns those boxes."""
-        if len(taken) == len(boxes):
-            return np.zeros(0, np.intp)
-        fresh = _others(scores >= self.settings.new_score, taken)
-        if fresh.size:
-            ids = np.arange(self._next_id, self._next_id + fresh.size)
-            self._next_id += fresh.size
-            self._filter.begin(to_centre(boxes[fresh]), scores[fresh])
-            self._lives.extend(_Lives.begin(ids, frame_ns, scores[fresh], found.classes[fresh]))
-        return fresh
-
-    def _told(self, frame_ns: int, rows: Rows, columns: Rows, found: Detections) -> list[Track]:
-        lives, (estimates, velocities) = self._lives, self._filter.told(rows)
-        columns_of_a_track = (
-            lives.ids[rows].tolist(),
-            map(tuple, found.boxes[columns].tolist()),
-            found.scores[columns].tolist(),
-            lives.hits[rows].tolist(),
-            lives.confirmed[rows].tolist(),
-            map(tuple, estimates.tolist()),
-            map(tuple, velocities.tolist()),
-            ((frame_ns - lives.born_ns[rows]) / NS_PER_S).tolist(),
-            lives.kind[rows].tolist(),
-        )
-        return list(map(Track._make, zip(*columns_of_a_track, strict=True)))
-
-
-def _others(among: NDArray[np.bool_], taken: Rows) -> Rows:
-    """Indices where ``among`` holds, but those taken."""
-    left = among.copy()
-    left[taken] = False
-    return np.flatnonzero(left)
+    def _begin(self, frame_ns: int, seen: list[_Seen], taken: set[int]) -> list[Track]:
+        """Begin tracks with what belongs to none."""
+        told = []
+        for column, one in enumerate(seen):
+            if one.score >= self.settings.new_score and column not in taken:
+                motion = TrackFilter(self.settings.motion, one.box, one.score)
+                life = _Life(self._next_id, motion, frame_ns, frame_ns, one.score, one.kind)
+                self._next_id += 1
+                self._lives.append(life)
+                told.append(life.told(one))
+        return told
