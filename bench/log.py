@@ -29,7 +29,8 @@ from aiokafka import AIOKafkaProducer
 
 from bench.report import emit
 from services.backbone.distributed.kafka_log import KafkaLog
-from services.backbone.distributed.kafka_log_appender import BATCH_BYTES, FRAMED_RECORD_BYTES
+from services.backbone.distributed.kafka_log_appender import FRAMED_RECORD_BYTES
+from services.backbone.distributed.kafka_log_lanes import BATCH_BYTES
 from services.backbone.embedded.log import EmbeddedLog
 from services.backbone.ports import Log, Outgoing
 from services.contracts.topics import Topic

@@ -23,7 +23,7 @@ from services.backbone.distributed.kafka_log_errors import translated
 from services.backbone.distributed.kafka_log_watch import BrokerPresence
 from services.backbone.log_metrics import appending
 from services.backbone.ports import OnPartitions, Outgoing, Position, TopicPartition
-from services.backbone.record_rules import check_record
+from services.backbone.record_rules import check_record, partition_of
 from services.contracts.errors import Rejected, Transient
 from services.contracts.topics import Topic
 
@@ -76,10 +76,10 @@ class KafkaLog:
         if not records:
             return []
         with appending():
-            size_bytes = sum(map(check_record, records))
+            sizes_bytes = [check_record(record) for record in records]
             await self._require_topics({record.topic for record in records})
-            partitions = [self._partitions[record.topic] for record in records]
-            return await self._appender.append(records, size_bytes, partitions)
+            partitions = [partition_of(record.key, self._partitions[record.topic]) for record in records]
+            return await self._appender.append(records, sizes_bytes, partitions)
 
     @contextlib.asynccontextmanager
     async def consumer(

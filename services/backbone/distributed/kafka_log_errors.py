@@ -57,6 +57,11 @@ def cancelled_from_outside() -> bool:
     return task is None or task.cancelling() > 0
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether the broker will say the same however often it is asked."""
+    return isinstance(error, _REFUSED)
+
+
 def translate(error: BaseException, doing: str, bootstrap: str) -> KanhuError:
     told = f"while {doing} at {bootstrap}: {error!r}"
     if isinstance(error, _FENCED):
