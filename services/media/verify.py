@@ -259,9 +259,14 @@ def _walk(
         return laid_out, digests
     found = [chain.digest(value) for value in walked]
     listed = {facts.digest for facts in trailer.chunks}
-    if laid_out is None or len(listed.intersection(found)) > len(listed.intersection(digests)):
+    if laid_out is None or _recognised(found, listed) > _recognised(digests, listed):
         return walked, found
     return laid_out, digests
+
+
+def _recognised(digests: list[bytes], listed: set[bytes]) -> tuple[int, int]:
+    """How well a way of cutting explains the body: different chunks known, then how few pieces are not."""
+    return len(listed.intersection(digests)), -sum(each not in listed for each in digests)
 
 
 def _align(digests: list[bytes], values: Sequence[memoryview], trailer: Trailer) -> _Finding | None:
