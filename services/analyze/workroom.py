@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from services.analyze.core.fair_share import FairShare
+from services.backbone.worker_threads import WorkerThreads
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ class Workroom:
 
     def __init__(self, threads: int) -> None:
         self.workers = threads
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="analyze")
-        self._errands = ThreadPoolExecutor(max_workers=1, thread_name_prefix="analyze-errand")
+        self._threads = WorkerThreads(threads, "analyze")
+        self._errands = WorkerThreads(1, "analyze-errand")
         self._free = threads
         self._shares = FairShare()
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -42,7 +42,7 @@ class Workroom:
         begun_ns = self._begun_ns[camera_id] = time.perf_counter_ns()
         try:
             work = prepare()
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work) if work is not None else None
+            return await self._threads.run(work) if work is not None else None
         finally:
             del self._begun_ns[camera_id]
             worked_ns = time.perf_counter_ns() - begun_ns
@@ -55,16 +55,16 @@ class Workroom:
 
         Not the event loop's own threads: the log and the catalog stand on those, and all cameras ask at once.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._errands, work)
+        return await self._errands.run(work)
 
     def forget(self, camera_id: str) -> None:
         """The camera left."""
         self._shares.forget(camera_id)
 
     async def close(self) -> None:
-        """Wait for the turns under way."""
-        await asyncio.to_thread(self._pool.shutdown)
-        self._errands.shutdown(wait=False, cancel_futures=True)
+        """Wait for the turns under way; not for an errand, which may take long."""
+        await asyncio.to_thread(self._threads.close)
+        self._errands.dismiss()
 
     async def _take(self, camera_id: str) -> None:
         if self._free:

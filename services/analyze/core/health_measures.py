@@ -81,7 +81,7 @@ def glimpse_of(at_ns: int, luma: Plane, chroma: tuple[Plane, Plane] | None, *, f
         small = cv2.convertScaleAbs(small, alpha=219 / 255, beta=16)
     maps = np.empty((2, SMALL_HEIGHT, SMALL_WIDTH), np.float32)
     maps[0] = small
-    _edges_into(maps[1], small)
+    _edges_into(maps[1], cast(Plane, small))
     rows = _rows_of(luma)
     sharpness, edge_share = _sharpness(rows)
     mean, spread = cv2.meanStdDev(small)
@@ -156,7 +156,7 @@ def _sharpness(rows: Plane) -> tuple[float, float]:
     count = cv2.countNonZero(is_edge)
     if count < 16:
         return 0.0, count / far.size
-    near = _steepest(cv2.absdiff(rows[:, 1:], rows[:, :-1]), reach)
+    near = _steepest(cast(Plane, cv2.absdiff(rows[:, 1:], rows[:, :-1])), reach)
     return cv2.mean(near, is_edge)[0] / cv2.mean(far, is_edge)[0], count / far.size
 
 
