@@ -73,10 +73,12 @@ class Announcer:
             camera=incident.camera_id, sensor=incident.sensor_id, zone=incident.zone,
         )  # fmt: skip
 
-    async def status(self, event: CloudEvent[Any], source_id: str) -> None:
-        """Say a status once; one that the log does not take now is not worth waiting for."""
-        with contextlib.suppress(Transient):
-            await self._backbone.log.append([Outgoing(STATUS.name, source_id, encode_event(event), JSON_HEADERS)])
+    async def statuses(self, told: Sequence[tuple[str, CloudEvent[Any]]]) -> None:
+        """Say statuses, by what they are of, once; those that the log does not take now are not worth waiting for."""
+        if told:
+            records = [Outgoing(STATUS.name, source_id, encode_event(one), JSON_HEADERS) for source_id, one in told]
+            with contextlib.suppress(Transient):
+                await self._backbone.log.append(records)
 
     async def dead_letter(self, record: Delivered, reason: str) -> None:
         """Keep a record that could not be read, and say why."""

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -30,10 +30,12 @@ from services.analyze.watching import NO_MODEL, WatchBook
 from services.analyze.workroom import Workroom
 from services.backbone import metrics
 from services.backbone.ports import Clock
+from services.contracts.cloud_event import CloudEvent
 from services.contracts.entity import CameraConfig
 from services.contracts.errors import KanhuError
 from services.contracts.media_record import Chunk, RunEnd, RunStart
 from services.contracts.settings import AnalyzeSettings
+from services.contracts.status import HealthStatus
 from services.contracts.time import NS_PER_S
 
 _log = structlog.get_logger(__name__)
@@ -129,6 +131,12 @@ class CameraWorker:
                 pace.mean_frames_per_s / self._camera.analysed_frames_per_s
             )
 
+    def tick(self) -> None:
+        """A second has passed: what nobody tells (silence, something that failed and is to be tried again) is looked after."""
+        silent_ns = self._around.clock.monotonic_ns() - self._heard_ns
+        if len(self._backlog) or silent_ns > NS_PER_S:
+            self._bell.set()
+
     def resume(self, known: Iterable[KnownPresence]) -> None:
         """Incidents of this camera that were announced before; taken up before the next frame."""
         self._known += list(known)
@@ -152,20 +160,17 @@ class CameraWorker:
             await self._take_up()
             await self._end_presences()
         self._around.workroom.forget(self.camera_id)
-        await self.say_watched()
+        await self._around.announcer.statuses(self.statuses())
 
-    async def say_watched(self) -> None:
-        """Publish what was watched since the last time (nothing if no chunk came), and how the camera sees."""
-        await self._book.publish(self._around.announcer)
-        await self._say_health()
+    def statuses(self) -> list[tuple[str, CloudEvent[Any]]]:
+        """What was watched since this was last asked (nothing if no chunk came), and how the camera sees."""
+        return [(self.camera_id, told) for told in (self._book.told(), self._health()) if told is not None]
 
     # -- the task -----------------------------------------------------------------------------------------------------
 
     async def _live(self) -> None:
         while not self._leaving:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._bell.wait()
+            await self._bell.wait()
             self._bell.clear()
             try:
                 await self._catch_up()
@@ -187,7 +192,7 @@ class CameraWorker:
         while not self._leaving and len(self._backlog):
             await self._analyse()
             if self._book.crowded:
-                await self.say_watched()
+                await self._around.announcer.statuses(self.statuses())
         if not len(self._backlog):
             await self._rest()
 
@@ -230,9 +235,12 @@ class CameraWorker:
             await self._say_health()
 
     async def _say_health(self) -> None:
-        said = self._engine.sight.status(self.camera_id, self._around.source) if self._engine is not None else None
+        said = self._health()
         if said is not None:
-            await self._around.announcer.status(said, self.camera_id)
+            await self._around.announcer.statuses([(self.camera_id, said)])
+
+    def _health(self) -> CloudEvent[HealthStatus] | None:
+        return self._engine.sight.status(self.camera_id, self._around.source) if self._engine is not None else None
 
     async def _rest(self) -> None:
         """Nothing waits: end what ended."""

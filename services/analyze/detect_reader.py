@@ -117,8 +117,8 @@ class DetectReader:
                 self._workers[camera_id].reconfigure(camera)
 
     async def say_watched(self) -> None:
-        for worker in list(self._workers.values()):
-            await worker.say_watched()
+        """What was watched of all cameras, in one append."""
+        await self._announcer.statuses([told for worker in self._workers.values() for told in worker.statuses()])
 
     # -- partitions ---------------------------------------------------------------------------------------------------
 

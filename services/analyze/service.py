@@ -18,6 +18,8 @@ from services.backbone.running import Host
 
 #: How often it is said what was watched of each camera.
 STATUS_EVERY_S = 10.0
+#: How often cameras look after what nobody tells them.
+TICK_S = 1.0
 #: A member still without partitions after this long is a spare.
 SPARE_AFTER_S = 20.0
 
@@ -41,6 +43,7 @@ async def run(host: Host) -> None:
     helpers = [
         asyncio.create_task(_follow(host, cameras, sensors), name="entities"),
         asyncio.create_task(_say(cameras), name="status"),
+        asyncio.create_task(_tick(cameras), name="tick"),
         asyncio.create_task(governor.run(), name="governor"),
     ]
     joining = asyncio.create_task(_tell_joined(host, cameras), name="joining")
@@ -83,6 +86,14 @@ async def _tell_joined(host: Host, cameras: DetectReader) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(cameras.joined.wait(), SPARE_AFTER_S)
     host.readiness.set("video.detect.v1", True, "" if cameras.joined.is_set() else "spare: no partitions")
+
+
+async def _tick(cameras: DetectReader) -> None:
+    """One timer for all cameras: one of each camera's own would be set and cancelled again at every chunk."""
+    while True:
+        await asyncio.sleep(TICK_S)
+        for worker in cameras.workers:
+            worker.tick()
 
 
 async def _say(cameras: DetectReader) -> None:

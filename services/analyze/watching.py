@@ -1,4 +1,4 @@
-"""Tells what was watched of one camera: keeps its account, publishes it as ``WatchStatus``, and counts it in the metrics.
+"""What was watched of one camera: keeps its account, tells it as ``WatchStatus``, and counts it in the metrics.
 
 Belongs here: turning chunks and their outcome into pieces of the account. Does not belong here: joining and counting
 (``core.watched``), deciding what is left out.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.analyze.announcing import Announcer
 from services.analyze.core.rules import RULES_VERSION
 from services.analyze.core.sampling import Pace
 from services.analyze.core.watched import Fates, Manner, WatchLedger
 from services.analyze.decoding import frames_in
 from services.backbone import metrics
-from services.contracts.cloud_event import make_event
+from services.contracts.cloud_event import CloudEvent, make_event
 from services.contracts.media_record import Chunk
 from services.contracts.status import SkipCause, WatchStatus
 
@@ -23,7 +22,7 @@ NO_MODEL = "none"
 
 @dataclass(slots=True)
 class WatchBook:
-    """One camera's account since it was last published. ``model`` is what looks at it now, ``asked`` the policy's rate."""
+    """One camera's account since it was last told. ``model`` is what looks at it now, ``asked`` the policy's rate."""
 
     camera_id: str
     source: str
@@ -57,10 +56,10 @@ class WatchBook:
         """Frames that came out of the decoder later than their chunk."""
         self._ledger.amend(fates)
 
-    async def publish(self, announcer: Announcer) -> None:
-        """Say what was watched since the last time; nothing if no chunk came."""
+    def told(self) -> CloudEvent[WatchStatus] | None:
+        """The record of what was watched since the last time; ``None`` if no chunk came. Begins anew."""
         if self._ledger.empty:
-            return
+            return None
         spans, told = self._ledger.drain()
         total = told.total
         status = WatchStatus(
@@ -71,10 +70,7 @@ class WatchBook:
         )  # fmt: skip
         self._count(status)
         identity = (self.source, self.camera_id, status.from_ns, status.to_ns)
-        happening = make_event(
-            "kanhu.status.watch", self.source, self.camera_id, status.to_ns, status, identity=identity
-        )
-        await announcer.status(happening, self.camera_id)
+        return make_event("kanhu.status.watch", self.source, self.camera_id, status.to_ns, status, identity=identity)
 
     def _manner(self, pace: Pace | None, cause: SkipCause | None, view: str) -> Manner:
         if self._manners is None or self._manners[0] != (pace, cause, view, self.model, self.asked_frames_per_s):

@@ -83,10 +83,13 @@ class Shedding:
 
 def step(state: Shedding, load: Load) -> tuple[Shedding, dict[str, Pace]]:
     """Decide every camera's pace anew."""
-    load = _assumed(load)
     headroom = _headroom(state, load)
-    ladders = {camera.camera_id: ladder(camera) for camera in load.cameras}
     calm = load.busy < _BUSY and load.waited_s <= state.target_wait_s
+    if calm and not state.rungs:  # as nearly always
+        full = {camera.camera_id: Pace.full(camera.asked_frames_per_s) for camera in load.cameras}
+        return Shedding(state.target_wait_s, headroom, load.waited_s), full
+    load = _assumed(load)
+    ladders = {camera.camera_id: ladder(camera) for camera in load.cameras}
     parts = _divide(load, PLANNED * load.workers * headroom)
     tried = _tried(state, load)
     rungs: dict[str, int] = {}
