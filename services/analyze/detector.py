@@ -157,6 +157,8 @@ class PersonDetector:
         """People in pixels of the frame, best first, with a score of at least ``least_score``; classes are ``Kind``s."""
         planes = planes_of(frame)
         found = self._looker_for(planes.size).find(planes)
+        if not len(found):
+            return found
         return Detections(found.boxes, found.scores, self._kinds[found.classes])
 
     def _looker_for(self, size: tuple[int, int]) -> Looker:

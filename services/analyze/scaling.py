@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -33,8 +33,7 @@ _LUMA_TO_LIMITED = np.rint(16 + _LEVELS * 219 / 255).astype(np.uint8)
 _CHROMA_TO_LIMITED = np.rint(128 + (_LEVELS - 128) * 224 / 255).astype(np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
-class Planes:
+class Planes(NamedTuple):
     """A 4:2:0 picture looked at in place: luma (height, width), two of chroma at half that."""
 
     luma: Plane
@@ -53,8 +52,9 @@ def planes_of(frame: VideoFrame) -> Planes:
     if form not in _PLANAR_420:
         frame = frame.reformat(format="yuv420p")
         form = "yuv420p"
-    luma, first, second = (_view(plane) for plane in frame.planes)
-    return Planes(luma, (first, second), form == "yuvj420p" or frame.color_range == _FULL_RANGE)
+    luma, first, second = frame.planes
+    full_range = form == "yuvj420p" or frame.color_range == _FULL_RANGE
+    return Planes(_view(luma), (_view(first), _view(second)), full_range)
 
 
 class _Scaler:
@@ -182,8 +182,7 @@ def _scale(plane: Plane, small: Plane, levels: Plane | None) -> None:
 
 def _view(plane: VideoPlane) -> Plane:
     """A plane's pixels in place: (height, width), rows ``line_size`` bytes apart."""
-    rows: Plane = np.frombuffer(memoryview(cast(bytes, plane)), np.uint8).reshape(-1, plane.line_size)
-    return rows[: plane.height, : plane.width]
+    return np.ndarray((plane.height, plane.width), np.uint8, cast(bytes, plane), 0, (plane.line_size, 1))
 
 
 def blocks_of(frame: VideoFrame) -> Plane:

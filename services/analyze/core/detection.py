@@ -24,8 +24,12 @@ class Detections:
         return len(self.scores)
 
 
+_NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
 def nothing() -> Detections:
-    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+    """An empty picture, as most are: always the same object."""
+    return _NOTHING
 
 
 def iou_matrix(left: Vector, right: Vector) -> Vector:

@@ -5,6 +5,7 @@ Order matters for speed: one pass over the scores, then everything else over the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -21,6 +22,7 @@ MAX_CANDIDATES = 1000
 _SLACK = 1e-3
 #: exp() of a raw size beyond this is absurd (over 1000 cells); clipped so that a broken model cannot overflow.
 _MAX_LOG_SIZE = 7.0
+_NOBODY = np.zeros(0, np.intp)
 
 
 def survivors(scores: Vector, floor: float, title: str, *, bounded: bool = True) -> NDArray[np.intp]:
@@ -29,13 +31,14 @@ def survivors(scores: Vector, floor: float, title: str, *, bounded: bool = True)
     NaN compares false with everything, so an untested broken model would look like an empty room.
     """
     if not scores.size:
-        return np.zeros(0, np.intp)
-    peak = scores.max()
-    if np.isnan(peak) or (bounded and peak > 1.0 + _SLACK):
+        return _NOBODY
+    # Few and plain calls: on an empty picture these are all there are, and each finds the caches cold.
+    peak: float = scores.item(scores.argmax())  # where there is a NaN, that one
+    if math.isnan(peak) or (bounded and peak > 1.0 + _SLACK):
         raise Corrupt(f"the model gave a score of {peak}; {title} gives numbers from 0 to 1")
     if peak < floor:
-        return np.zeros(0, np.intp)
-    found = np.flatnonzero(scores >= floor)
+        return _NOBODY
+    (found,) = (scores >= floor).nonzero()
     if found.size > MAX_CANDIDATES:
         found = found[np.argsort(-scores[found], kind="stable")[:MAX_CANDIDATES]]
     return found

@@ -45,33 +45,30 @@ def decode(
 
     ``output`` is (1, rows, 5 + classes) or (rows, 5 + classes); ``Corrupt`` when it is anything else.
     """
-    flat = output[0] if output.ndim == 3 else output
-    if flat.ndim != 2 or flat.shape[0] != rows(width, height) or flat.shape[1] < 6 + max(classes):
-        raise Corrupt(
-            f"the model gave {output.shape}; YOLOX on {width}x{height} gives (1, {rows(width, height)}, 5 + classes)"
-        )
     head = Head(width, height, classes=classes, score=score, iou=iou, together=together)
-    if len(classes) == 1:  # views of two columns: half the time of picking columns out
-        scores, which = flat[:, 4] * flat[:, 5 + classes[0]], np.zeros(0, np.intp)
-    else:
-        scores, which = best_of(flat[:, [5 + number for number in classes]] * flat[:, 4:5])
-    found = survivors(scores, score, TITLE)
-    if not found.size:
-        return nothing()
-    cells, strides = grid(width, height, STRIDES)
-    boxes = exp_boxes(flat[found, :4], cells[found], strides[found])
-    numbers = numbers_of(head, which[found] if len(classes) > 1 else np.zeros(found.size, np.intp))
-    return detections(boxes, scores[found], numbers, head)
+    return read([output], head)
 
 
 def read(outputs: Sequence[Output], head: Head) -> Detections:
     """The adapter's form of :func:`decode`."""
     if len(outputs) != 1:
         raise Corrupt(f"the model gave {len(outputs)} outputs; YOLOX gives one")
-    return decode(
-        outputs[0], head.width, head.height,
-        classes=head.classes, score=head.score, iou=head.iou, together=head.together,
-    )  # fmt: skip
+    (output,) = outputs
+    flat = output[0] if output.ndim == 3 else output
+    cells, strides = grid(head.width, head.height, STRIDES)
+    if flat.ndim != 2 or len(flat) != len(cells) or flat.shape[1] < 6 + max(head.classes):
+        size = f"{head.width}x{head.height}"
+        raise Corrupt(f"the model gave {output.shape}; YOLOX on {size} gives (1, {len(cells)}, 5 + classes)")
+    if len(head.classes) == 1:  # views of two columns: half the time of picking columns out
+        scores, which = flat[:, 4] * flat[:, 5 + head.classes[0]], None
+    else:
+        scores, which = best_of(flat[:, [5 + number for number in head.classes]] * flat[:, 4:5])
+    found = survivors(scores, head.score, TITLE)
+    if not found.size:
+        return nothing()
+    boxes = exp_boxes(flat[found, :4], cells[found], strides[found])
+    numbers = numbers_of(head, np.zeros(found.size, np.intp) if which is None else which[found])
+    return detections(boxes, scores[found], numbers, head)
 
 
 ADAPTER = Adapter(TITLE, "detect", forms, read)
