@@ -4,10 +4,12 @@
 
 Hypothesis: durable appending to the embedded log reaches at least 0.8 of what the disk gives to one file that is written and
 flushed (fdatasync) in batches of the size that the log itself came to. Kafka acknowledges from memory (its durability is
-replication), so that its ratio to a flushed file says little; it stands here for comparison, and beside it what the bare
-client reaches on the same broker in the same rounds (``bare_mb_per_s``, ``of_bare``): a limit for our adapter. Rounds
-alternate between them, and each row shows the medians of all and of their ratios round by round, since a shared disk changes
-its mind. Reading is from the page cache, against pread of the raw file: the log's share of the processor, not of the disk.
+replication) and the raw file does not, which favours Kafka; so its ratio stands beside ``ratio_flushed``, where Kafka's time runs
+on until its files are flushed, too. Beside both stands what aiokafka alone reaches on the same broker in the same rounds
+(``bare_mb_per_s``, ``of_bare``). Rounds alternate between them, nobody begins before the disk has what the one before left in
+memory, and each row shows the medians of all and of their ratios round by round, since a shared disk changes its mind.
+``cpu_ms_per_mib`` is this process's, ``broker_ms_per_mib`` the broker's: they tell more than the clock on a busy machine.
+Reading is from the page cache, against pread of the raw file: the log's share of the processor, not of the disk.
 """
 
 from __future__ import annotations
@@ -20,14 +22,16 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from aiokafka import AIOKafkaProducer
 
 from bench.report import emit
+from deploy.local.server_process import LocalServer
 from services.backbone.distributed.kafka_log import KafkaLog
 from services.backbone.distributed.kafka_log_appender import FRAMED_RECORD_BYTES
 from services.backbone.distributed.kafka_log_lanes import BATCH_BYTES
@@ -53,7 +57,7 @@ LOADS = (Load(128 * 1024, 64), Load(4 * MIB, 8))
 class MeasuredKafka(KafkaLog):
     """A Kafka log whose broker is known to the bench."""
 
-    address = ""
+    server: LocalServer
 
 
 class FlushCount:
@@ -145,64 +149,112 @@ async def read_log(log: Log, topic: Topic, count: int) -> float:
         return time.perf_counter() - began
 
 
+@dataclass(frozen=True)
+class Round:
+    """What one round of one log took; seconds, CPU seconds with ``cpu``."""
+
+    batch: int
+    took_s: float
+    raw_s: float
+    read_s: float
+    raw_read_s: float
+    cpu_s: float
+    flush_s: float = 0.0
+    broker_cpu_s: float | None = None
+    bare_s: float | None = None
+    bare_cpu_s: float | None = None
+
+
 async def measure(log: Log, load: Load, total_bytes: int, rounds: int, folder: Path) -> list[dict[str, Any]]:
     value, count = os.urandom(load.record_bytes), max(total_bytes // load.record_bytes, load.callers)
-    size_mb = count * load.record_bytes / 1e6
+    done = [await _one_round(log, load, value, count, turn, folder) for turn in range(rounds + 1)]
+    return _rows(log, load, count, done[1:])  # the first is a warm-up
+
+
+async def _one_round(log: Log, load: Load, value: bytes, count: int, turn: int, folder: Path) -> Round:
+    topic, beside = (_topic(f"bench-{load.record_bytes}-{turn}-{time.time_ns()}{end}") for end in ("", "-bare"))
+    broker = log.server if isinstance(log, MeasuredKafka) else None
+    await log.ensure([topic])
+    await first_records(log, topic, load.callers)
+    await asyncio.to_thread(os.sync)
+    flushes, before_s, broker_before_s = FlushCount(), time.process_time(), _cpu_s(broker)
+    with flushes.installed():
+        took_s = await write_log(log, topic, value, count, load.callers)
+    cpu_s, broker_cpu_s = time.process_time() - before_s, _cpu_s(broker)
+    flush_s = await asyncio.to_thread(flush_topic, broker.directory, topic) if broker else 0.0
+    await asyncio.to_thread(os.sync)
+    # Kafka flushes when it likes: it is compared with the batches in which its callers wait.
+    batch = max(1, round(count / flushes.flushes)) if flushes.flushes else max(1, load.callers // 2)
     raw = folder / "raw"
-    figures: dict[str, list[tuple[float, float]]] = {"append": [], "read": []}
-    batches: list[int] = []
-    bare: list[tuple[float, float]] = []
-    for turn in range(rounds + 1):
-        topic, beside = (_topic(f"bench-{load.record_bytes}-{turn}-{time.time_ns()}{end}") for end in ("", "-bare"))
-        await log.ensure([topic])
-        flushes = FlushCount()
-        await first_records(log, topic, load.callers)
-        with flushes.installed():
-            took_s = await write_log(log, topic, value, count, load.callers)
-        # Kafka flushes when it likes: it is compared with the batches in which its callers wait.
-        batch = max(1, round(count / flushes.flushes)) if flushes.flushes else max(1, load.callers // 2)
-        raw_s = await asyncio.to_thread(write_raw, raw, value, count, batch)
-        read_s, raw_read_s = (
-            await read_log(log, topic, count + load.callers),
-            await asyncio.to_thread(read_raw, raw, load.record_bytes),
-        )
-        raw.unlink()
-        if isinstance(log, MeasuredKafka):
-            await log.ensure([beside])
-            await first_records(log, beside, load.callers)
-            bare_s = await write_bare(log.address, beside, value, count, load.callers)
-            bare.append((size_mb / bare_s, size_mb / took_s))
-        if isinstance(log, EmbeddedLog):
-            await log.trim({partition: count + load.callers for partition in await _partitions(log, topic)})
-        if turn:  # the first is a warm-up
-            figures["append"].append((size_mb / took_s, size_mb / raw_s))
-            figures["read"].append((size_mb / read_s, size_mb / raw_read_s))
-            batches.append(batch)
-    return [
-        {
-            "adapter": "kafka" if isinstance(log, MeasuredKafka) else "embedded", "what": what,
-            "record_kib": load.record_bytes // 1024, "callers": load.callers,
-            "mb_per_s": statistics.median(own for own, _ in pairs),
-            "raw_mb_per_s": statistics.median(raw for _, raw in pairs),
-            "ratio": statistics.median(own / raw for own, raw in pairs),
-            "raw_batch_records": statistics.median(batches), **_beside(bare[1:] if what == "append" else []),
-        }
-        for what, pairs in figures.items()
-    ]  # fmt: skip
+    raw_s = await asyncio.to_thread(write_raw, raw, value, count, batch)
+    read_s = await read_log(log, topic, count + load.callers)
+    raw_read_s = await asyncio.to_thread(read_raw, raw, load.record_bytes)
+    raw.unlink()
+    if isinstance(log, EmbeddedLog):
+        await log.trim({partition: count + load.callers for partition in await _partitions(log, topic)})
+    taken = Round(batch, took_s, raw_s, read_s, raw_read_s, cpu_s, flush_s)
+    if not isinstance(log, MeasuredKafka) or broker_cpu_s is None or broker_before_s is None:
+        return taken
+    await log.ensure([beside])
+    await first_records(log, beside, load.callers)
+    await asyncio.to_thread(os.sync)
+    before_s = time.process_time()
+    bare_s = await write_bare(log.server.address, beside, value, count, load.callers)
+    bare_cpu_s = time.process_time() - before_s
+    return replace(taken, broker_cpu_s=broker_cpu_s - broker_before_s, bare_s=bare_s, bare_cpu_s=bare_cpu_s)
+
+
+def _rows(log: Log, load: Load, count: int, done: Sequence[Round]) -> list[dict[str, Any]]:
+    mb, mib = count * load.record_bytes / 1e6, count * load.record_bytes / MIB
+
+    def median(figure: Callable[[Round], float | None]) -> float | None:
+        found = [number for one in done if (number := figure(one)) is not None]
+        return statistics.median(found) if found else None
+
+    def over(part: float | None, whole: float | None) -> float | None:
+        return None if part is None or whole is None else part / whole
+
+    common = {
+        "adapter": "kafka" if isinstance(log, MeasuredKafka) else "embedded",
+        "record_kib": load.record_bytes // 1024, "callers": load.callers,
+        "raw_batch_records": median(lambda one: one.batch),
+    }  # fmt: skip
+    append = {
+        "mb_per_s": median(lambda one: mb / one.took_s), "raw_mb_per_s": median(lambda one: mb / one.raw_s),
+        "ratio": median(lambda one: one.raw_s / one.took_s),
+        "ratio_flushed": median(lambda one: one.raw_s / (one.took_s + one.flush_s)),
+        "bare_mb_per_s": median(lambda one: over(mb, one.bare_s)),
+        "of_bare": median(lambda one: over(one.bare_s, one.took_s)),
+        "cpu_ms_per_mib": median(lambda one: one.cpu_s / mib * 1e3),
+        "bare_cpu_ms_per_mib": median(lambda one: over(one.bare_cpu_s, mib / 1e3)),
+        "broker_ms_per_mib": median(lambda one: over(one.broker_cpu_s, mib / 1e3)),
+    }  # fmt: skip
+    read = {
+        "mb_per_s": median(lambda one: mb / one.read_s), "raw_mb_per_s": median(lambda one: mb / one.raw_read_s),
+        "ratio": median(lambda one: one.raw_read_s / one.read_s),
+    }  # fmt: skip
+    return [{**common, "what": "append", **append}, {**common, "what": "read", **read}]
+
+
+def flush_topic(folder: Path, topic: Topic) -> float:
+    """Have the disk write what a broker on this machine still holds in memory of a topic; seconds."""
+    began = time.perf_counter()
+    for path in folder.glob(f"data/{topic.name}-*/*.log"):
+        file = os.open(path, os.O_RDONLY)
+        os.fdatasync(file)
+        os.close(file)
+    return time.perf_counter() - began
+
+
+def _cpu_s(server: LocalServer | None) -> float | None:
+    if server is None:
+        return None
+    times = psutil.Process(server.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _topic(name: str) -> Topic:
     return Topic(name, "camera_id", "of a bench", 12, 3_600_000)
-
-
-def _beside(pairs: Sequence[tuple[float, float]]) -> dict[str, float | None]:
-    """What the bare client reached, and our share of it."""
-    if not pairs:
-        return {"bare_mb_per_s": None, "of_bare": None}
-    return {
-        "bare_mb_per_s": statistics.median(bare for bare, _ in pairs),
-        "of_bare": statistics.median(own / bare for bare, own in pairs),
-    }
 
 
 async def _partitions(log: EmbeddedLog, topic: Topic) -> list[Any]:
@@ -223,7 +275,7 @@ async def kafka() -> AsyncIterator[Log]:
 
     with KafkaServer() as server:
         log = MeasuredKafka(server.address, append_timeout_s=30.0)
-        log.address = server.address
+        log.server = server
         yield log
         await log.close()
 
