@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
@@ -20,6 +19,7 @@ from services.backbone.embedded.log_index import IndexWriter
 from services.backbone.embedded.log_reader import DamagedRecord, Fetched, Reader
 from services.backbone.embedded.log_wakeup import Wakeup
 from services.backbone.ports import Delivered, OnPartitions, TopicPartition
+from services.backbone.worker_threads import WorkerThreads
 from services.contracts.errors import KanhuError, Rejected, Transient
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ OnDamaged = Callable[[DamagedRecord], Awaitable[None]]
 
 # How often a member looks at its group's generation when the log is busy. Each look is a hop to a thread and back.
 _LOOK_EVERY_S = 0.2
+# Whoever reads sees the generation by the way. So long after it did, it is taken to read on, and nobody looks beside it.
+_READS_ON_S = 0.5
 # Rest between fruitless looks: a reader of a quiet topic need not look at every record of a busy one.
 _REST_S = 0.04
 
@@ -62,7 +64,9 @@ class EmbeddedConsumer:
         self._paused: set[TopicPartition] = set()
         self._withheld: set[TopicPartition] = set()  # while a callback about them runs
         self._generation = -1
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="log-reader")
+        self._stirred = asyncio.Event()  # another generation was seen
+        self._seen_at_s = -_READS_ON_S
+        self._thread = WorkerThreads(1, "log-reader")
         self._keepers: list[asyncio.Task[None]] = []
         self._closing = False
         self._closed = False
@@ -145,6 +149,7 @@ class EmbeddedConsumer:
         if self._closing:
             return
         self._closing = True
+        self._stirred.set()
         self._wakeup.notify()
         for keeper in self._keepers[:1]:  # a drain under way is finished, not cut short
             await keeper
@@ -166,7 +171,7 @@ class EmbeddedConsumer:
             await asyncio.to_thread(self._close_reader)
 
     def _close_reader(self) -> None:
-        self._thread.shutdown(wait=True)
+        self._thread.close()
         self._reader.close()
 
     def _require_open(self) -> None:
@@ -174,7 +179,7 @@ class EmbeddedConsumer:
             raise Transient("the consumer is closed; open another")
 
     async def _read(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.run(work)
 
     async def _fetch(self, max_records: int) -> list[Delivered]:
         asked = {
@@ -184,7 +189,9 @@ class EmbeddedConsumer:
         }
         if not asked:
             return []
-        fetched = await self._read(lambda: self._reader.fetch(asked, max_records))
+        group_id = self._membership.group_id if self._membership is not None else 0
+        fetched = await self._read(lambda: self._reader.fetch(asked, max_records, group_id))
+        self._see(fetched.generation)
         return await self._advance(asked, fetched)
 
     async def _advance(self, asked: Mapping[TopicPartition, int], fetched: Fetched) -> list[Delivered]:
@@ -208,20 +215,38 @@ class EmbeddedConsumer:
         loop = asyncio.get_running_loop()
         looked = loop.time()
         while not self._closing:
-            ticket = self._wakeup.ticket
-            await asyncio.sleep(_LOOK_EVERY_S)
+            ticket, failed = self._wakeup.ticket, False
+            stirred = await self._is_told(_READS_ON_S if self._reads_on() else _LOOK_EVERY_S)
             if self._closing:
                 return
             due_s = looked + self._plan.lease_s / 3 - loop.time()
             try:
-                if due_s <= 0 or await self._is_stirred():
+                if due_s <= 0 or stirred or (not self._reads_on() and await self._is_stirred()):
                     await self._look()
                     looked = loop.time()
                     continue
             except KanhuError as error:
                 _log.warning("log.group_not_reached", cause=str(error))
-                due_s = min(1.0, self._plan.lease_s / 6)
-            await self._wakeup.wait(ticket, due_s)
+                due_s, failed = min(1.0, self._plan.lease_s / 6), True
+            if failed or not self._reads_on():
+                await self._wakeup.wait(ticket, due_s)
+
+    def _see(self, generation: int | None) -> None:
+        """What a reading showed of the group."""
+        self._seen_at_s = asyncio.get_running_loop().time()
+        if self._membership is not None and generation != self._generation:
+            self._stirred.set()
+
+    def _reads_on(self) -> bool:
+        return asyncio.get_running_loop().time() - self._seen_at_s < _READS_ON_S
+
+    async def _is_told(self, within_s: float) -> bool:
+        """Whether a reading shows another generation within a time."""
+        self._stirred.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._stirred.wait()
+        return self._stirred.is_set()
 
     async def _beat(self) -> None:
         """Prolong the lease, also during a long drain. A blocked event loop lets it run out, as it should."""
