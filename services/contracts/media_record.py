@@ -32,6 +32,7 @@ GAP_CAUSES: tuple[GapCause, ...] = get_args(GapCause)
 
 Headers = tuple[tuple[str, bytes], ...]
 
+_RUN_FIELDS = ("camera", "stream", "run", "agent", "key", "codec", "width", "height", "timescale")
 DIGEST_BYTES = 32
 SIGNATURE_BYTES = 64
 _MAX_HEADER_BYTES = 512
@@ -218,6 +219,12 @@ def _unescape(text: str) -> str:
         return text
 
 
+@lru_cache(maxsize=256)
+def _run_of(raw: tuple[bytes | None, ...]) -> RunFacts:
+    """The run that headers tell of, in the order of ``_RUN_FIELDS``: read and checked once, not with each of its chunks."""
+    return _Fields((name, value) for name, value in zip(_RUN_FIELDS, raw, strict=True) if value is not None).new_run()
+
+
 class _Fields:
     """Typed reading of the headers; every error names the header."""
 
@@ -288,6 +295,9 @@ class _Fields:
         raise Corrupt(f"header 'stream' is {text!r}; expected record or detect")
 
     def run(self) -> RunFacts:
+        return _run_of(tuple(self.raw.get(name) for name in _RUN_FIELDS))
+
+    def new_run(self) -> RunFacts:
         run_id = self.text("run")
         if not RUN_ID.match(run_id):
             raise Corrupt(f"header 'run' is {run_id!r}; expected 28 hexadecimal digits")
