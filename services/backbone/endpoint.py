@@ -23,11 +23,27 @@ logger = structlog.get_logger(__name__)
 
 
 class ServedHere(uvicorn.Server):
-    """A uvicorn server that leaves the signals to the service it stands beside."""
+    """A uvicorn server that leaves the signals to the service it stands beside, and does not wake it ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """Have it stop serving."""
+        self.should_exit = True
+        self._ended.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Ticks once a second: all that is to be done then is the date that answers carry."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._ended.wait()
 
 
 def bind(listen: str) -> socket.socket:
@@ -75,7 +91,7 @@ async def serve_app(app: FastAPI, bound: socket.socket, *, drain_s: float = 3.0)
     try:
         yield server
     finally:
-        server.should_exit = True
+        server.end()
         await serving
         bound.close()
 
