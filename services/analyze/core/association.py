@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-#: x1, y1, x2, y2, pixels.
-Box = tuple[float, float, float, float]
+from services.analyze.core.zones import Box
+
 #: A track and a box that may belong together, by their places in the lists, and how much that is worth: 0..1.
 _Fit = tuple[int, int, float]
 

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.analyze.core.zones import Box
+
 Vector = NDArray[np.float32]
 
 
@@ -30,6 +32,14 @@ _NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.
 def nothing() -> Detections:
     """An empty picture, as most are: always the same object."""
     return _NOTHING
+
+
+def iou(left: Box, right: Box) -> float:
+    """Intersection over union of two boxes."""
+    wide, high = min(left[2], right[2]) - max(left[0], right[0]), min(left[3], right[3]) - max(left[1], right[1])
+    shared = max(wide, 0.0) * max(high, 0.0)
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (left, right)]
+    return shared / max(sum(areas) - shared, 1e-9)
 
 
 def iou_matrix(left: Vector, right: Vector) -> Vector:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from services.analyze.core.association import Box
+from services.analyze.core.zones import Box
 
 _LEAST_SIDE_PX = 1.0
 

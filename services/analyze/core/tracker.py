@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.analyze.core.association import Box, match
+from services.analyze.core.association import match
 from services.analyze.core.detection import Detections
 from services.analyze.core.track_filter import MotionSettings, TrackFilter
+from services.analyze.core.zones import Box
 from services.contracts.time import NS_PER_S
 
 #: How much earlier a tracker has to begin to be like one that was never interrupted: a lost track's longest absence, and the

@@ -26,8 +26,7 @@ SEVERITY: Severity = "S1"
 _REPLAY_NS = 300 * NS_PER_S
 
 
-@dataclass(frozen=True, slots=True)
-class PersonSeen:
+class PersonSeen(NamedTuple):
     """A tracked person in the judged frame."""
 
     track_id: int
@@ -36,8 +35,7 @@ class PersonSeen:
     confirmed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FrameJudged:
+class FrameJudged(NamedTuple):
     """A frame was analysed; ``persons`` may be empty."""
 
     frame_ns: int

@@ -64,9 +64,12 @@ class Calibration:
     assumed: str
     evidence: int
     variants: Lens = field(init=False, repr=False, compare=False)
+    #: Standard uncertainties of the parameters.
+    standard: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variants", variants_of(self.parameters))
+        object.__setattr__(self, "standard", np.sqrt(np.diag(self.covariance)))
 
     @property
     def height_m(self) -> float:
@@ -75,11 +78,6 @@ class Calibration:
     @property
     def tilt_deg(self) -> float:
         return math.degrees(self.parameters[1])
-
-    @property
-    def standard(self) -> Floats:
-        """Standard uncertainties of the parameters."""
-        return np.asarray(np.sqrt(np.diag(self.covariance)))
 
 
 def calibrate(told: CameraCalibration, aspect: float, pointing: float = POINTING) -> Calibration:

@@ -8,7 +8,7 @@ there is no identity, no appearance and no name here (R-25).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from services.analyze.core.scene.calibration import Origin
 from services.analyze.core.zones import Box, PictureSize, Point
@@ -19,8 +19,7 @@ Posture = Literal["upright", "bent", "sitting", "lying", "unknown"]
 Crossing = Literal["entered", "left", "vanished"]
 
 
-@dataclass(frozen=True, slots=True)
-class FloorPoint:
+class FloorPoint(NamedTuple):
     """Where somebody stands: metres to the right of the camera and ahead of it, on the floor under it."""
 
     right_m: float
@@ -29,16 +28,14 @@ class FloorPoint:
     ahead_sigma_m: float
 
 
-@dataclass(frozen=True, slots=True)
-class Metres:
+class Metres(NamedTuple):
     """A length or a speed with its standard uncertainty, in m or m/s."""
 
     value: float
     sigma: float
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(NamedTuple):
     """A zone that somebody is in, and for how long (the time they were not seen for a moment included)."""
 
     zone: str
@@ -47,8 +44,7 @@ class Stay:
     dwell_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneCrossing:
+class ZoneCrossing(NamedTuple):
     """Somebody's foot point came into a zone or went out of it; ``vanished``: it was last seen in it and then lost, as one is who
     goes through a door. ``at_ns`` is the first frame inside, the last inside, the last seen."""
 
@@ -60,8 +56,7 @@ class ZoneCrossing:
     age: Age
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectFacts:
+class ObjectFacts(NamedTuple):
     """One tracked person in one frame.
 
     ``foot``: fractions of the picture, as zones are given; ``None`` when the feet are not in it. ``whole``: no side of the box
@@ -91,8 +86,7 @@ class ObjectFacts:
     stays: tuple[Stay, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationFacts:
+class CalibrationFacts(NamedTuple):
     """How the camera's place over the floor is known. Not known: ``origin`` ``None`` and ``why`` says what is missing."""
 
     origin: Origin | None

@@ -6,6 +6,7 @@ judgements (``stature``, ``posture``), and what any of it is worth an alarm for 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -13,11 +14,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.analyze.core.detection import iou_matrix
+from services.analyze.core.detection import iou
 from services.analyze.core.findings import Kind
 from services.analyze.core.scene import learning, posture, stature
 from services.analyze.core.scene.calibration import Calibration, calibrate
 from services.analyze.core.scene.facts import (
+    Age,
     CalibrationFacts,
     FloorPoint,
     Metres,
@@ -27,12 +29,12 @@ from services.analyze.core.scene.facts import (
     Stay,
     ZoneCrossing,
 )
-from services.analyze.core.scene.ground import Floats, Measured, Noise, measure
+from services.analyze.core.scene.ground import Noise, measure
 from services.analyze.core.scene.learning import Observation, Unknown
 from services.analyze.core.scene.stature import Growth
 from services.analyze.core.scene.walking import Walk, speed_of, walk
 from services.analyze.core.tracker import Track
-from services.analyze.core.zones import Box, PictureSize, contains, foot_point
+from services.analyze.core.zones import Box, PictureSize, Point, contains, foot_point
 from services.contracts.entity import CameraConfig, Zone
 from services.contracts.errors import Rejected
 from services.contracts.time import NS_PER_S
@@ -80,6 +82,25 @@ class _Being(NamedTuple):
     inside: Mapping[str, tuple[int, int]] = _NOTHING
 
 
+class _Stand(NamedTuple):
+    """One measured upright body: right, ahead and height in metres (nan: the picture does not say), the standard uncertainties of
+    its box's noise and of the calibration."""
+
+    at: tuple[float, float, float]
+    own: tuple[float, float, float]
+    shared: tuple[float, float, float]
+
+    def place(self) -> FloorPoint | None:
+        right, ahead, _ = self.at
+        sigmas = math.hypot(self.own[0], self.shared[0]), math.hypot(self.own[1], self.shared[1])
+        known = math.isfinite(right) and math.isfinite(ahead) and max(sigmas) <= _MOST_SIGMA_M
+        return FloorPoint(right, ahead, *sigmas) if known else None
+
+    def height(self) -> Metres | None:
+        tall, sigma = self.at[2], math.hypot(self.own[2], self.shared[2])
+        return Metres(tall, sigma) if 0.0 < tall < 4.0 and sigma <= _MOST_HEIGHT_SIGMA_M else None
+
+
 class SceneState(NamedTuple):
     """Everything a scene remembers. Bounded: beings by the tracker, observations by ``learning``."""
 
@@ -115,71 +136,86 @@ class Scene:
         ``view`` is the camera's health; nothing is learned through a lens that is covered or looks elsewhere. ``poses``: track
         number → COCO points (17, 3) in pixels, for those that a pose model looked at.
         """
-        if any(being.seen_ns > frame_ns for being in state.beings.values()):
-            state = state._replace(beings={}, try_ns=None)
-        calibration = self._calibration(state, picture)
-        boxes = np.array([track.box for track in tracks], np.float64).reshape(-1, 4)
-        measured = self._measure(calibration, boxes, picture) if calibration is not None and len(tracks) else None
-        beings = dict(state.beings)
+        objects: list[ObjectFacts] = []
         crossings: list[ZoneCrossing] = []
-        objects = []
-        for row, track in enumerate(tracks):
-            before = beings.get(track.track_id) or _Being(frame_ns, track.box, track.box, frame_ns)
-            pose = poses.get(track.track_id) if poses else None
-            beings[track.track_id], known, crossed = self._judge(before, track, row, measured, frame_ns, picture, pose)
-            objects.append(known)
-            crossings += crossed
+        calibration = self._calibration(state, picture)
+        if tracks or state.beings:
+            if any(being.seen_ns > frame_ns for being in state.beings.values()):
+                state = state._replace(beings={}, try_ns=None)
+            stands = self._stands(calibration, tracks, picture)
+            beings = self._judge_all(state.beings, tracks, stands, frame_ns, picture, poses or {}, objects, crossings)
+            state = state._replace(beings=beings)
+        if view in _SEES and (tracks or state.try_ns is None):
+            state = self._learn(state, tracks, frame_ns, picture)
+        told = self._told_of(calibration, state)
+        return state, SceneFacts(frame_ns, picture, told, tuple(objects), tuple(crossings), view)
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def _judge_all(
+        self,
+        before: Mapping[int, _Being],
+        tracks: Sequence[Track],
+        stands: Sequence[_Stand | None],
+        frame_ns: int,
+        picture: PictureSize,
+        poses: Poses,
+        objects: list[ObjectFacts],
+        crossings: list[ZoneCrossing],
+    ) -> dict[int, _Being]:
+        """The beings after this frame; facts and crossings are added to ``objects`` and ``crossings``."""
+        beings = dict(before)
+        for track, stand in zip(tracks, stands, strict=True):
+            number = track.track_id
+            known = beings.get(number) or _Being(frame_ns, track.box, track.box, frame_ns)
+            beings[number], facts = self._judge(known, track, stand, frame_ns, picture, poses.get(number), crossings)
+            objects.append(facts)
         for gone in [number for number, being in beings.items() if frame_ns - being.seen_ns > _GONE_NS]:
             crossings += self._vanished(gone, beings.pop(gone))
-        state = state._replace(beings=beings)
-        if view in _SEES:
-            state = self._learn(state, tracks, boxes, frame_ns, picture)
-        told = self._told_of(calibration, state)
-        facts = SceneFacts(frame_ns, picture, told, tuple(objects), tuple(crossings), view)
-        return state, facts
-
-    # -- one object ---------------------------------------------------------------------------------------------------
+        return beings
 
     def _judge(
         self,
         before: _Being,
         track: Track,
-        row: int,
-        measured: Measured | None,
+        stand: _Stand | None,
         frame_ns: int,
         picture: PictureSize,
         pose: Pose | None,
-    ) -> tuple[_Being, ObjectFacts, list[ZoneCrossing]]:
+        crossings: list[ZoneCrossing],
+    ) -> tuple[_Being, ObjectFacts]:
+        """What is known of them now, and what it says; zones entered and left are added to ``crossings``."""
         foot, whole = foot_point(track.box, picture), _is_whole(track.box, picture)
-        being = _kept_still(before._replace(seen_ns=frame_ns), track.box, frame_ns)
-        still_s = (frame_ns - being.still_ns) / NS_PER_S
-        place = _place(measured, row) if foot is not None else None
-        tall = _height(measured, row) if whole else None
-        speed = None
-        if place is not None and measured is not None:
-            own = float(measured.own[row, 0]), float(measured.own[row, 1])
-            being = being._replace(way=walk(being.way, frame_ns, place.right_m, place.ahead_m, own))
-            assert being.way is not None
-            away = max(float(np.hypot(place.right_m, place.ahead_m)), 0.5)
-            speed = speed_of(being.way, min(1.0, float(measured.shared[row, 1]) / away))
-        being, told = _grow(being, track, tall, measured, row, speed, frame_ns)
-        chance = stature.child_probability(being.growth, told)
-        being = being._replace(growth=stature.judge(being.growth, chance))
-        own_stature = being.growth.stature
-        share = tall.value / own_stature.value if tall is not None and own_stature is not None else None
-        being = _postured(being, _posture(track.box, whole, share, still_s, pose), frame_ns)
-        being, stays, crossings = self._zoned(being, track.track_id, foot, frame_ns)
+        still_box, still_ns = _kept_still(before, track.box, frame_ns)
+        still_s = (frame_ns - still_ns) / NS_PER_S
+        place = stand.place() if stand is not None and foot is not None else None
+        tall = stand.height() if stand is not None and whole else None
+        way, speed = before.way, None
+        if stand is not None and place is not None:
+            way = walk(before.way, frame_ns, place.right_m, place.ahead_m, stand.own[:2])
+            away = max(math.hypot(place.right_m, place.ahead_m), 0.5)
+            speed = speed_of(way, min(1.0, stand.shared[1] / away))
+        growth, chance = _grown(before.growth, track, tall, stand, speed, frame_ns)
+        share = tall.value / growth.stature.value if tall is not None and growth.stature is not None else None
+        posture_now = _postured(before, _posture(track.box, whole, share, still_s, pose), frame_ns)
+        inside, stays = self._zoned(before.inside, track.track_id, foot, growth.age, frame_ns, crossings)
+        being = _Being(frame_ns, before.first_box, still_box, still_ns, growth, way, *posture_now, inside)
         facts = ObjectFacts(
-            track.track_id, track.box, track.score, track.confirmed, track.age_s, foot, whole, place, tall, own_stature,
-            being.growth.age, chance, speed, being.posture, being.posture_ns, share, still_s, stays,
+            track.track_id, track.box, track.score, track.confirmed, track.age_s, foot, whole, place, tall, growth.stature,
+            growth.age, chance, speed, being.posture, being.posture_ns, share, still_s, stays,
         )  # fmt: skip
-        return being, facts, crossings
+        return being, facts
 
     def _zoned(
-        self, being: _Being, number: int, foot: tuple[float, float] | None, frame_ns: int
-    ) -> tuple[_Being, tuple[Stay, ...], list[ZoneCrossing]]:
-        inside, crossings, stays = dict(being.inside), [], []
-        age = being.growth.age
+        self,
+        before: Mapping[str, tuple[int, int]],
+        number: int,
+        foot: Point | None,
+        age: Age,
+        frame_ns: int,
+        crossings: list[ZoneCrossing],
+    ) -> tuple[Mapping[str, tuple[int, int]], tuple[Stay, ...]]:
+        inside, stays = dict(before), []
         for zone in self._zones:
             known = inside.get(zone.name)
             if foot is not None and contains(zone.polygon, foot):
@@ -193,7 +229,7 @@ class Scene:
             if known is not None:
                 inside[zone.name] = known
                 stays.append(Stay(zone.name, zone.kind, known[0], (frame_ns - known[0]) / NS_PER_S))
-        return being._replace(inside=inside), tuple(stays), crossings
+        return inside, tuple(stays)
 
     def _vanished(self, number: int, being: _Being) -> list[ZoneCrossing]:
         kinds = {zone.name: zone.kind for zone in self._zones}
@@ -215,22 +251,23 @@ class Scene:
                 self._refused = str(error)
         return self._known or state.learned
 
-    def _measure(self, calibration: Calibration, boxes: Floats, picture: PictureSize) -> Measured:
-        middle = np.array([picture.width_px, picture.height_px, picture.width_px, picture.height_px]) / 2
-        return measure(calibration.variants, calibration.covariance, (boxes - middle) / picture.height_px, self._noise)
+    def _stands(
+        self, calibration: Calibration | None, tracks: Sequence[Track], picture: PictureSize
+    ) -> Sequence[_Stand | None]:
+        if calibration is None or not tracks:
+            return [None] * len(tracks)
+        boxes = np.array([_from_middle(track.box, picture) for track in tracks])
+        found = measure(calibration.variants, calibration.covariance, boxes, self._noise)
+        columns = (np.stack(found.at, axis=1), found.own, found.shared)
+        return list(map(_Stand, *(map(tuple, column.tolist()) for column in columns)))
 
-    def _learn(
-        self, state: SceneState, tracks: Sequence[Track], boxes: Floats, frame_ns: int, picture: PictureSize
-    ) -> SceneState:
+    def _learn(self, state: SceneState, tracks: Sequence[Track], frame_ns: int, picture: PictureSize) -> SceneState:
         if self._known is not None:
             return state
         observations = state.observations
-        for row, track in enumerate(tracks):
-            if _teaches(track, row, boxes, state.beings[track.track_id], picture):
-                x1, y1, x2, y2 = (
-                    boxes[row] - np.array([picture.width_px, picture.height_px] * 2) / 2
-                ) / picture.height_px
-                seen = Observation(track.track_id, (float(x1), float(y1), float(x2), float(y2)), _told_adult(track))
+        for track in tracks:
+            if _teaches(track, tracks, state.beings[track.track_id], picture):
+                seen = Observation(track.track_id, _from_middle(track.box, picture), _told_adult(track))
                 observations = learning.collect(observations, seen)
         if state.try_ns is None:
             return state._replace(observations=observations, try_ns=frame_ns + _LEARN_NS)
@@ -259,49 +296,32 @@ def _is_whole(box: Box, picture: PictureSize) -> bool:
     return x1 > across and y1 > down and x2 < picture.width_px - across and y2 < picture.height_px - down
 
 
-def _place(measured: Measured | None, row: int) -> FloorPoint | None:
-    if measured is None:
-        return None
-    right, ahead = float(measured.at.right_m[row]), float(measured.at.ahead_m[row])
-    sigma = measured.standard[row]
-    if not (np.isfinite(right) and np.isfinite(ahead) and max(sigma[0], sigma[1]) <= _MOST_SIGMA_M):
-        return None
-    return FloorPoint(right, ahead, float(sigma[0]), float(sigma[1]))
+def _from_middle(box: Box, picture: PictureSize) -> Box:
+    """In picture heights from the picture's middle."""
+    x, y, tall = picture.width_px / 2, picture.height_px / 2, picture.height_px
+    return (box[0] - x) / tall, (box[1] - y) / tall, (box[2] - x) / tall, (box[3] - y) / tall
 
 
-def _height(measured: Measured | None, row: int) -> Metres | None:
-    if measured is None:
-        return None
-    tall, sigma = float(measured.at.height_m[row]), float(measured.standard[row, 2])
-    return Metres(tall, sigma) if 0.0 < tall < 4.0 and sigma <= _MOST_HEIGHT_SIGMA_M else None
+def _kept_still(being: _Being, box: Box, frame_ns: int) -> tuple[Box, int]:
+    """Where and since when: still as long as no side of the box strays from where it was when it came to rest."""
+    rest = being.still_box
+    least = _STILL_SHARE * max(rest[3] - rest[1], rest[2] - rest[0])
+    if max([abs(now - then) for now, then in zip(box, rest, strict=True)]) <= least:
+        return rest, being.still_ns
+    return box, frame_ns
 
 
-def _kept_still(being: _Being, box: Box, frame_ns: int) -> _Being:
-    """Still as long as no side of the box strays from where it was when it came to rest."""
-    least = _STILL_SHARE * max(being.still_box[3] - being.still_box[1], being.still_box[2] - being.still_box[0])
-    if max(abs(now - then) for now, then in zip(box, being.still_box, strict=True)) <= least:
-        return being
-    return being._replace(still_box=box, still_ns=frame_ns)
-
-
-def _grow(
-    being: _Being,
-    track: Track,
-    tall: Metres | None,
-    measured: Measured | None,
-    row: int,
-    speed: Metres | None,
-    at_ns: int,
-) -> tuple[_Being, bool | None]:
-    """Take a look at somebody upright; and what the model tells of them: child, adult, or nothing."""
+def _grown(
+    growth: Growth, track: Track, tall: Metres | None, stand: _Stand | None, speed: Metres | None, at_ns: int
+) -> tuple[Growth, float]:
+    """Take a look at somebody upright; with the probability of a child, by it and by what the model tells of them."""
+    if tall is not None and stand is not None and _aspect(track.box) >= stature.LEAST_UPRIGHT_ASPECT:
+        walking = speed is not None and speed.value - speed.sigma > _WALKING_M_S
+        height = Metres(tall.value, stand.own[2])
+        growth = stature.look(growth, at_ns, height, stand.shared[2], walking=walking)
     adult = _told_adult(track)
-    told = None if adult is None else not adult
-    if tall is None or measured is None or _aspect(track.box) < stature.LEAST_UPRIGHT_ASPECT:
-        return being, told
-    walking = speed is not None and speed.value - speed.sigma > _WALKING_M_S
-    height = Metres(tall.value, float(measured.own[row, 2]))
-    growth = stature.look(being.growth, at_ns, height, float(measured.shared[row, 2]), walking=walking)
-    return being._replace(growth=growth), told
+    chance = stature.child_probability(growth, None if adult is None else not adult)
+    return stature.judge(growth, chance), chance
 
 
 def _told_adult(track: Track) -> bool | None:
@@ -320,18 +340,17 @@ def _posture(box: Box, whole: bool, share: float | None, still_s: float, pose: P
     return posture.posture_of_box(_aspect(box), share, still_s)
 
 
-def _postured(being: _Being, seen: Posture, frame_ns: int) -> _Being:
-    """Change the posture when another has lasted a little; the first is taken as it comes."""
+def _postured(being: _Being, seen: Posture, frame_ns: int) -> tuple[Posture, int, tuple[Posture, int]]:
+    """(posture, since when, candidate): changes when another has lasted a little; the first is taken as it comes."""
     if being.posture_ns == 0:
-        return being._replace(posture=seen, posture_ns=frame_ns, candidate=(seen, frame_ns))
+        return seen, frame_ns, (seen, frame_ns)
     candidate = being.candidate if being.candidate[0] == seen else (seen, frame_ns)
-    being = being._replace(candidate=candidate)
     if seen != being.posture and frame_ns - candidate[1] >= _POSTURE_NS:
-        return being._replace(posture=seen, posture_ns=candidate[1])
-    return being
+        return seen, candidate[1], candidate
+    return being.posture, being.posture_ns, candidate
 
 
-def _teaches(track: Track, row: int, boxes: Floats, being: _Being, picture: PictureSize) -> bool:
+def _teaches(track: Track, tracks: Sequence[Track], being: _Being, picture: PictureSize) -> bool:
     """Whether somebody shows how big an upright person is here: whole, slender, alone, and walking about."""
     low, high = _TEACHING_ASPECT
     if not (track.confirmed and low <= _aspect(track.box) <= high and _is_whole(track.box, picture)):
@@ -341,5 +360,4 @@ def _teaches(track: Track, row: int, boxes: Floats, being: _Being, picture: Pict
     way = max(abs(now - then) for now, then in zip(track.box[2:], being.first_box[2:], strict=True))
     if way < _TEACHING_WAY * (track.box[3] - track.box[1]):
         return False
-    overlaps = iou_matrix(boxes[row : row + 1].astype(np.float32), boxes.astype(np.float32))[0]
-    return bool(np.delete(overlaps, row).max(initial=0.0) <= _ALONE_IOU)
+    return all(other is track or iou(track.box, other.box) <= _ALONE_IOU for other in tracks)

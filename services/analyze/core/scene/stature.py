@@ -105,8 +105,5 @@ def child_probability(growth: Growth, told_child: bool | None) -> float:
 
 def judge(growth: Growth, probability: float) -> Growth:
     """Decide once it is sure, and again only if the opposite is."""
-    if probability >= _SURE:
-        return growth._replace(age="child")
-    if probability <= 1 - _SURE:
-        return growth._replace(age="adult")
-    return growth
+    age: Age = "child" if probability >= _SURE else "adult" if probability <= 1 - _SURE else growth.age
+    return growth if age == growth.age else growth._replace(age=age)

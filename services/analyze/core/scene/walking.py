@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.analyze.core.scene.facts import Metres
 from services.contracts.time import NS_PER_S
@@ -15,8 +15,7 @@ _FIRST_SPEED_M_S = 1.2
 _LONGEST_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(NamedTuple):
     """Place and speed along one axis, with their variances and covariance."""
 
     place: float
@@ -26,8 +25,7 @@ class Axis:
     var_speed: float
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     at_ns: int
     right: Axis
     ahead: Axis
