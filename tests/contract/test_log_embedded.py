@@ -9,12 +9,14 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from services.backbone.embedded.log_values import ValueWriter, value_path
 from services.backbone.ports import Outgoing, TopicPartition
 from services.contracts.dead_letter import decode_dead_letter
 from services.contracts.errors import Corrupt, Transient
@@ -254,3 +256,44 @@ async def test_what_was_appended_behind_a_failure_fails_too_so_that_nothing_swap
     assert await read_all(log, cameras.name) == []
     await fill(log, cameras, 1, 5000)
     assert len(await read_all(log, cameras.name)) == 1
+
+
+# --- Rolling ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_value_file_is_made_before_the_last_is_full_and_an_unused_one_is_sealed(tmp_path: Path) -> None:
+    made_by: list[str] = []
+    sealed: list[int] = []
+
+    def register() -> int:
+        made_by.append(threading.current_thread().name)
+        return len(made_by)
+
+    writer = ValueWriter(tmp_path, roll_bytes=100 * KIB, register=register, seal=sealed.append)
+    third = b"v" * (34 * KIB)
+    places = [place for _ in range(6) for place in writer.write([(1, third)])]
+    writer.close()
+
+    assert [place.file_id for place in places] == [1, 1, 1, 2, 2, 2]
+    assert made_by[0] == threading.current_thread().name
+    assert len(made_by) == 3 and all(name.startswith("log-spare") for name in made_by[1:])
+    assert sorted(sealed) == [1, 2, 3]
+    assert [value_path(tmp_path, file_id).stat().st_size for file_id in (1, 2, 3)] == [102 * KIB, 102 * KIB, 0]
+
+
+def test_a_next_value_file_that_cannot_be_made_fails_the_write_and_is_tried_again(tmp_path: Path) -> None:
+    numbers = iter((1, None, 3))
+
+    def register() -> int:
+        if (number := next(numbers)) is None:
+            raise Transient("the index is locked")
+        return number
+
+    writer = ValueWriter(tmp_path, roll_bytes=60 * KIB, register=register, seal=lambda _: None)
+    value = b"v" * (34 * KIB)
+    for _ in range(2):
+        writer.write([(1, value)])
+    with pytest.raises(Transient):
+        writer.write([(1, value)])
+    assert [place.file_id for place in writer.write([(1, value)])] == [3]
+    writer.close()

@@ -18,6 +18,7 @@ import secrets
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,8 @@ def is_writer_alive(directory: Path, writer: str) -> bool:
 class ValueWriter:
     """Appends values; one open file per topic, so that topics of different retention never hold each other's files.
 
-    ``register`` makes a file's row and returns its id; ``seal`` says that a file gets no more. Used by one thread.
+    ``register`` makes a file's row and returns its id; ``seal`` says that a file gets no more. Used by one thread; another one
+    makes the next file while the last fills, since its row and its name cost the disk a flush each, and nobody waits for them so.
     """
 
     def __init__(
@@ -93,6 +95,8 @@ class ValueWriter:
         self._register = register
         self._seal = seal
         self._open: dict[int, _OpenFile] = {}
+        self._spare: Future[_OpenFile] | None = None
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="log-spare")
         (directory / "values").mkdir(mode=0o700, exist_ok=True)
 
     def write(self, values: Sequence[tuple[int, bytes]]) -> list[ValuePlace]:
@@ -130,23 +134,35 @@ class ValueWriter:
     def close(self) -> None:
         for topic_id in list(self._open):
             self._give_up(topic_id)
+        self._maker.shutdown(wait=True)
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.exception() is None:
+            self._retire(spare.result())
 
     def _file_for(self, topic_id: int) -> _OpenFile:
         file = self._open.get(topic_id)
         if file is not None and file.size_bytes < self._roll_bytes:
+            if self._spare is None and file.size_bytes >= self._roll_bytes // 2:
+                self._spare = self._maker.submit(self._make)
             return file
         if file is not None:
             self._give_up(topic_id)
+        spare, self._spare = self._spare, None
+        file = self._open[topic_id] = self._make() if spare is None else spare.result()
+        return file
+
+    def _make(self) -> _OpenFile:
         file_id = self._register()
         try:
-            file = self._open[topic_id] = _OpenFile(value_path(self._directory, file_id), file_id)
+            return _OpenFile(value_path(self._directory, file_id), file_id)
         except OSError as error:
             self._seal(file_id)
             raise _write_error(error, self._directory) from error
-        return file
 
     def _give_up(self, topic_id: int) -> None:
-        file = self._open.pop(topic_id)
+        self._retire(self._open.pop(topic_id))
+
+    def _retire(self, file: _OpenFile) -> None:
         file.close()
         self._seal(file.file_id)
 
