@@ -53,7 +53,7 @@ def producer() -> SlowProducer:
 
 @pytest.fixture
 def lanes(producer: SlowProducer) -> Lanes:
-    return Lanes(producer)  # type: ignore[arg-type]
+    return Lanes(producer)
 
 
 async def test_what_waits_while_a_batch_is_under_way_leaves_together(lanes: Lanes, producer: SlowProducer) -> None:
