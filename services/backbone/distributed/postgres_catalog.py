@@ -51,18 +51,6 @@ class PostgresCatalog(SqlCatalog):
             port=port,
             database=database,
         )
-        connect: dict[str, Any] = {
-            "timeout": _CONNECT_TIMEOUT_S,
-            "command_timeout": answer_timeout_s,
-            "server_settings": {
-                "application_name": "kanhu",
-                "timezone": "UTC",
-                "lock_timeout": f"{int(answer_timeout_s * 1000)}",
-                "idle_in_transaction_session_timeout": "60000",  # a frozen client must not hold locks for ever
-            },
-        }
-        if tls is not None:
-            connect["ssl"] = tls
         engine = create_async_engine(
             url,
             pool_pre_ping=True,
@@ -71,7 +59,7 @@ class PostgresCatalog(SqlCatalog):
             pool_timeout=answer_timeout_s,
             pool_recycle=1800,
             hide_parameters=True,
-            connect_args=connect,
+            connect_args=_connecting(answer_timeout_s, tls),
         )
         self._was_let_in = False
         super().__init__(engine, f"catalog {database} on {host}:{port}")
@@ -115,6 +103,21 @@ class PostgresCatalog(SqlCatalog):
     def _shut_out(self) -> type[KanhuError]:
         """Wrong from the start is wrong; who was let in before waits for a change at the server, and drops nothing."""
         return Transient if self._was_let_in else Rejected
+
+
+def _connecting(answer_timeout_s: float, tls: ssl.SSLContext | None) -> dict[str, Any]:
+    """What asyncpg is told for each connection."""
+    options: dict[str, Any] = {
+        "timeout": _CONNECT_TIMEOUT_S,
+        "command_timeout": answer_timeout_s,
+        "server_settings": {
+            "application_name": "kanhu",
+            "timezone": "UTC",
+            "lock_timeout": f"{int(answer_timeout_s * 1000)}",
+            "idle_in_transaction_session_timeout": "60000",  # a frozen client must not hold locks for ever
+        },
+    }
+    return options if tls is None else {**options, "ssl": tls}
 
 
 def _sqlstate(cause: BaseException) -> str | None:

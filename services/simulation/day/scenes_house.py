@@ -78,19 +78,8 @@ def fever(stage: Stage, told: Episode) -> Happening:
 def warm_child(stage: Stage, told: Episode, celsius: float, *, ill: bool) -> Happening:
     """Have a child measured twice, five minutes apart, waiting on the bench between."""
     entrance = stage.room_of_kind("entrance")
-    checks = {number: at_s for number, at_s in stage.plan.check_s.items() if stage.roster.child(number).walks}
-    free = [
-        number
-        for number in sorted(checks)
-        if stage.is_free(checks[number], checks[number] + 30.0, frozenset((f"child {number}",)))
-    ]
-    if told.person is not None:
-        free = [number for number in free if number == told.person]
-    if not free:
-        raise Rejected(f"{told.what}: no such child comes to the morning check")
-    child = stage.chance.choice(free)
+    child, at_s = _child_at_the_check(stage, told)
     guardian = child + GUARDIAN_OFFSET
-    at_s = checks[child]
     stage.any_time(Episode(what=told.what), 1.0, at_s, at_s + 2.0, (f"child {child}",))
     aside = stage.spots.beside(spot_of(stage.building.places_of("door_in", entrance)[0]), 0.9, at_s, at_s + 400.0) if (
         stage.building.places_of("door_in", entrance)) else stage.spots.play(entrance, at_s, at_s + 400.0)  # fmt: skip
@@ -117,6 +106,22 @@ def warm_child(stage: Stage, told: Episode, celsius: float, *, ill: bool) -> Hap
     reason = f"child {child} has {celsius:.1f} °C, and again after five minutes" if ill else (
         f"child {child} was wrapped up warmly; the second measurement is ordinary")  # fmt: skip
     return Happening(told.what, "I-19", not ill, at_s, again_s + 20.0, reason, entrance, "check-thermometer", (child,))
+
+
+def _child_at_the_check(stage: Stage, told: Episode) -> tuple[int, float]:
+    """Who of those that walk is measured, and when; nothing else happens to it then."""
+    checks = {number: at_s for number, at_s in stage.plan.check_s.items() if stage.roster.child(number).walks}
+    free = [
+        number
+        for number in sorted(checks)
+        if stage.is_free(checks[number], checks[number] + 30.0, frozenset((f"child {number}",)))
+    ]
+    if told.person is not None:
+        free = [number for number in free if number == told.person]
+    if not free:
+        raise Rejected(f"{told.what}: no such child comes to the morning check")
+    child = stage.chance.choice(free)
+    return child, checks[child]
 
 
 def _put_off(agenda: Agenda, rest: list[Stay], later_s: float, until_s: float) -> None:

@@ -97,12 +97,22 @@ def paint_plate(scene: Scene, hiding: Scene, light: Light, model: CameraModel) -
         if glow[here].any():
             plate.glow[int(room)] = layer(albedo[here] * glow[here, None], here)
     _put_nearest(plate, shown, rooms, shape, maps)
+    _put_heaven(plate, np.flatnonzero(faces < 0), rays, shape, maps)
+    return plate
+
+
+def _put_heaven(
+    plate: Plate,
+    free: NDArray[np.int64],
+    rays: Floats,
+    shape: tuple[int, int],
+    maps: tuple[NDArray[np.int16], NDArray[np.uint16]],
+) -> None:
+    """What is seen past everything lies outside, lit by the sky alone."""
     above = np.zeros((shape[0] * shape[1], 3), np.float32)
-    free = np.flatnonzero(faces < 0)
     above[free] = _heaven(rays.reshape(-1, 3)[free])
     heaven = cv2.remap(above.reshape(*shape, 3), *maps, cv2.INTER_LINEAR)
     plate.sky[OUTSIDE] = (plate.sky.get(OUTSIDE, 0.0) + heaven).astype(np.float16)
-    return plate
 
 
 def sun_picture(plate: Plate, light: Light, sun: tuple[float, float, float]) -> Floats:
