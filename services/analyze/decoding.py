@@ -7,7 +7,7 @@ into libavcodec. Frame threads cost more CPU and delay; cameras run beside each 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import av
 import av.error
@@ -29,8 +29,7 @@ _DECODERS = {"h264": "h264", "h265": "hevc"}
 _MAX_IN_FLIGHT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """A decoded frame and when it was captured (ns UTC, agent clock): run anchor + presentation time, to the nanosecond."""
 
     frame: VideoFrame

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.analyze.core.decoders.adapter import Head
 from services.analyze.core.detection import Detections
@@ -50,8 +51,7 @@ class SurgicalLooker:
 
     def find(self, planes: Planes) -> Detections:
         laid = self._scaler.fill(planes)
-        found = _boxes(self._decode, self._run(None, self._feeds), self._head, laid)
-        return Detections(found.boxes, found.scores, self._numbers[found.classes]) if len(found) else found
+        return _boxes(self._decode, self._run(None, self._feeds), self._head, laid, self._numbers)
 
 
 class PublishedLooker:
@@ -92,8 +92,14 @@ def _size_feed(width: int, height: int) -> Any:
     return np.array([[width, height]], np.int64)
 
 
-def _boxes(decode: Any, outputs: Any, head: Head, laid: Letterbox) -> Detections:
+def _boxes(
+    decode: Any, outputs: Any, head: Head, laid: Letterbox, numbers: NDArray[np.int32] | None = None
+) -> Detections:
+    """In pixels of the picture. ``numbers``: what the classes of a model that surgery has cut are in the model's own."""
     found = decode(outputs, head)
     if not isinstance(found, Detections):
         raise Corrupt(f"the model gave a {type(found).__name__}; a detector gives boxes")
-    return Detections(laid.to_picture(found.boxes), found.scores, found.classes) if len(found) else found
+    if not len(found):
+        return found
+    classes = found.classes if numbers is None else numbers[found.classes]
+    return Detections(laid.to_picture(found.boxes), found.scores, classes)

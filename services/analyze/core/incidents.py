@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.analyze.core.rules import RULES_VERSION
 from services.analyze.core.rules.commands import Close, Grounds, Open, Update
@@ -35,8 +36,7 @@ class RuleFacts:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFacts:
+class FrameFacts(NamedTuple):
     """The deciding frame: where it stands in its run, its size, and which model looked at it."""
 
     run_id: str
