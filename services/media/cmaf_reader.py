@@ -271,7 +271,12 @@ def _run_id(buffer: bytes | memoryview, start: int, end: int) -> str | None:
     """The run id of our ``uuid`` box; ``None`` when the box is another's."""
     if end - start != 24 + writer.RUN_ID_BYTES:
         return None
-    octets = bytes(buffer[start:end])
+    return _run_id_of(bytes(buffer[start:end]))
+
+
+@lru_cache(maxsize=256)
+def _run_id_of(octets: bytes) -> str | None:
+    """What a box says that is the same in every chunk of a run."""
     if octets[:24] != _RUN_BOX:
         return None
     text = octets[24:].decode("latin-1")
