@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 GROUP = "analyze-sensors"
 _RULE = RuleFacts(door_held_open.KIND, door_held_open.RULE, door_held_open.TITLE)
 #: Between two looks at the log. Whatever else is written to it would wake a reader that waits in it; a door has time.
-_LOOK_EVERY_S = 0.2
+_LOOK_EVERY_S = 0.4
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ FILE_LOOK_S = 1.0
 #: How long a service waits for the first reading of config.v1 before it begins with FILE (and the agent's memory) alone.
 FIRST_READING_S = 5.0
 #: config.v1 is looked at this often. Waiting in ``poll`` would wake its reader at every chunk that an agent appends.
-_CONFIG_LOOK_S = 0.25
+_CONFIG_LOOK_S = 0.5
 _LONGEST_WAIT_S = 10.0
 _UNSEEN = object()
 
