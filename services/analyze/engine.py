@@ -151,7 +151,7 @@ class CameraEngine:
 
     def keep_pace(self, pace: Pace) -> None:
         """Watch less, or in full again. Rules wait as much longer for their hits as frames come more slowly."""
-        if pace != self._pace:
+        if pace is not self._pace and pace != self._pace:
             self._pace, self._pacer = pace, Sampler(pace.frames_per_s)
             self._rules = self._armed_rules()
 

@@ -42,10 +42,12 @@ class Fates:
 
     def since(self, before: Fates) -> Fates:
         """What was added after a copy was taken."""
-        skipped = {cause: count - before.skipped.get(cause, 0) for cause, count in self.skipped.items()}
+        skipped: dict[SkipCause, int] = {}
+        if self.skipped != before.skipped:
+            added = {cause: count - before.skipped.get(cause, 0) for cause, count in self.skipped.items()}
+            skipped = {cause: count for cause, count in added.items() if count}
         return Fates(
-            self.analysed - before.analysed, self.gated - before.gated, self.unasked - before.unasked,
-            {cause: count for cause, count in skipped.items() if count},
+            self.analysed - before.analysed, self.gated - before.gated, self.unasked - before.unasked, skipped
         )  # fmt: skip
 
     def add(self, more: Fates) -> None:
@@ -98,7 +100,11 @@ class WatchLedger:
         """Account for ``[from_ns, to_ns)`` of capture time."""
         self.total.add(fates)
         last = self._pieces[-1] if self._pieces else None
-        if last is not None and last.manner == manner and 0 <= from_ns - last.to_ns <= _TOUCHING_NS:
+        if (
+            last is not None
+            and (last.manner is manner or last.manner == manner)
+            and 0 <= from_ns - last.to_ns <= _TOUCHING_NS
+        ):
             last.to_ns = to_ns
             last.fates.add(fates)
         elif len(self._pieces) < self.limit:
