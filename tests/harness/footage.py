@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from services.backbone.assembly import close_backbone, open_backbone
+from services.backbone.entities import open_entities
 from services.backbone.settings_file import load_settings
 from services.contracts.time import format_rfc3339
+from services.retention.check import check
 from services.retention.footage import list_footage
 from tests.harness.site import Site
 from tests.harness.waiting import wait_until
@@ -94,5 +96,16 @@ def export(site: Site, camera: str, out: Path, *, start_ns: int | None = None, e
 
 
 def findings(site: Site) -> list[dict[str, Any]]:
-    """What ``kanhu check`` complains of."""
-    return [row for row in site.lines("check") if row.get("level") == "finding"]
+    """What ``kanhu check --json`` complains of, looked for as that command does, without its process."""
+    return _READER.submit(asyncio.run, _findings(site)).result()
+
+
+async def _findings(site: Site) -> list[dict[str, Any]]:
+    settings = load_settings(site.file)
+    backbone = await open_backbone(settings, role="tool")
+    try:
+        async with open_entities(backbone, settings, site.file, role="tool") as feed:
+            cameras = frozenset(feed.current.cameras)
+        return [found.as_row() async for found in check(backbone, settings, cameras) if found.level == "finding"]
+    finally:
+        await close_backbone(backbone)

@@ -94,6 +94,10 @@ class Site:
         except OSError:
             return False
 
+    def runs(self, service: Service) -> bool:
+        """We started it and neither stopped nor killed it."""
+        return service in self._processes
+
     def metrics(self, service: Service) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[service]}/metrics", timeout=5) as answer:
             text: str = answer.read().decode()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,13 +39,16 @@ class House:
         self.backbone: Backbone | None = None
 
     async def open(self) -> None:
-        self.site.start("retain")
+        """Whatever was done to it before: the recorder runs, and there is a way to speak to it."""
+        if not self.site.runs("retain"):
+            self.site.start("retain")
         self.backbone = await open_backbone(load_settings(self.site.file), role="tool")
 
-    async def close(self) -> None:
+    async def leave(self) -> None:
+        """The house stands; only we no longer speak to it."""
         if self.backbone is not None:
             await close_backbone(self.backbone)
-        self.ground.close()
+            self.backbone = None
 
     async def append(self, records: Iterable[MediaRecord]) -> None:
         """Append in order; on ``Transient`` everything again, as a spool does."""
@@ -89,25 +91,33 @@ def assert_each_chunk_once(site: Site, run: DrawnRun) -> None:
     assert found == list(range(run.next_seq))
 
 
-@pytest.fixture(params=["embedded", "distributed"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+@pytest.fixture(scope="module", params=["embedded", "distributed"])
+def standing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One for a module: servers and a first start cost more than most tests do. Each test films with cameras of its own."""
     mode: Mode = request.param
-    async with _house(mode, tmp_path) as opened:
-        yield opened
+    ground = make_ground(mode, tmp_path_factory.mktemp(mode) / "house")
+    try:
+        yield House(ground)
+    finally:
+        ground.close()
+
+
+@pytest.fixture
+async def house(standing: House) -> AsyncIterator[House]:
+    try:
+        await standing.open()
+        yield standing
+    finally:
+        await standing.leave()
 
 
 @pytest.fixture
 async def box_house(tmp_path: Path) -> AsyncIterator[House]:
-    """For what can only be done to files: an embedded house."""
-    async with _house("embedded", tmp_path) as opened:
-        yield opened
-
-
-@contextlib.asynccontextmanager
-async def _house(mode: Mode, root: Path) -> AsyncIterator[House]:
-    opened = House(await asyncio.to_thread(make_ground, mode, root / "house"))
+    """For what can only be done to files: an embedded house of one's own."""
+    opened = House(make_ground("embedded", tmp_path / "house"))
     try:
         await opened.open()
         yield opened
     finally:
-        await opened.close()
+        await opened.leave()
+        opened.ground.close()

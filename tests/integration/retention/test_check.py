@@ -84,8 +84,7 @@ async def test_each_damage_is_found_and_the_unharmed_is_not(box_house: House, tm
     await box_house.append(again.whole(15, "maintenance"))
     await box_house.until_stored(again)
     box_house.site.stop("retain")
-    await box_house.close()
-    box_house.backbone = None
+    await box_house.leave()
     assert findings(box_house.site) == []
     assert len(gaps(box_house.site, "yard")) == 2
     missed: dict[str, Any] = {}
@@ -95,8 +94,11 @@ async def test_each_damage_is_found_and_the_unharmed_is_not(box_house: House, tm
         found = findings(site)
         if not any(each["clause"] == clause and words in each["message"] for each in found):
             missed[name] = found
-        assert site.kanhu("check", expect=(1,)).stdout
     assert missed == {}
+    # What an operator sees is the same, in rows and in words; the last damage is still there.
+    assert [row for row in site.lines("check", expect=(1,)) if row["level"] == "finding"] == found
+    assert f"{len(found)} findings" in site.kanhu("check", expect=(1,)).stdout
+    assert "nothing is wrong" in box_house.site.kanhu("check", expect=(0,)).stdout
 
 
 def copy_of(site: Site, root: Path) -> Site:

@@ -53,9 +53,10 @@ async def test_killed_at_random_moments_it_stores_each_chunk_once(house: House, 
 
 @pytest.mark.parametrize("plug", ["store", "catalog", "log"])
 async def test_a_server_away_costs_nothing(house: House, plug: Plug) -> None:
-    run = recent_run("yard", seconds_ago=120)
+    camera = f"beside-{plug}"
+    run = recent_run(camera, seconds_ago=120)
     await house.append([run.start(), *run.chunks(30)])
-    await house.until(lambda: segments(house.site, "yard"), "a first segment")
+    await house.until(lambda: segments(house.site, camera), "a first segment")
     with house.ground.away(plug):
         if plug != "log":
             await house.append(run.chunks(40))
@@ -64,13 +65,13 @@ async def test_a_server_away_costs_nothing(house: House, plug: Plug) -> None:
     await house.append([run.end("maintenance")])
     await house.until_stored(run)
     assert_each_chunk_once(house.site, run)
-    assert [gap["cause"] for gap in gaps(house.site, "yard")] == ["maintenance"]
+    assert [gap["cause"] for gap in gaps(house.site, camera)] == ["maintenance"]
     house.site.stop("retain")
     assert findings(house.site) == []
 
 
 async def test_two_recorders_share_and_hand_over(house: House, tmp_path: Path) -> None:
-    runs = [recent_run(f"camera-{number}", number, seconds_ago=120) for number in range(6)]
+    runs = [recent_run(f"shared-{number}", number, seconds_ago=120) for number in range(6)]
     await house.append([record for run in runs for record in (run.start(), *run.chunks(15))])
     second = Site(tmp_path / "second", house.site.settings["backbone"], house.site._environment)
     second.configure(**{name: value for name, value in house.site.settings.items() if name != "backbone"})
@@ -95,17 +96,18 @@ async def test_two_recorders_share_and_hand_over(house: House, tmp_path: Path) -
 
 
 async def test_silence_is_shown_withdrawn_and_shown_where_it_now_begins(house: House) -> None:
-    run = recent_run("yard", seconds_ago=30)
+    run = recent_run("silent", seconds_ago=30)
     await house.append([run.start(), *run.chunks(12)])
-    [shown] = await house.until(lambda: gaps(house.site, "yard"), "a presumed gap")
+    [shown] = await house.until(lambda: gaps(house.site, "silent"), "a presumed gap")
     assert (shown["presumed"], shown["end_ns"], shown["start_ns"]) == (True, None, run.next_ns)
     await house.append(run.chunks(8))
     await house.until(
-        lambda: [gap["start_ns"] for gap in gaps(house.site, "yard")] == [run.next_ns], "silence after the late footage"
+        lambda: [gap["start_ns"] for gap in gaps(house.site, "silent")] == [run.next_ns],
+        "silence after the late footage",
     )
     await house.append([run.end("camera")])
     await house.until_stored(run)
-    await house.until(lambda: [gap["cause"] for gap in gaps(house.site, "yard")] == ["camera"], "the real cause")
+    await house.until(lambda: [gap["cause"] for gap in gaps(house.site, "silent")] == ["camera"], "the real cause")
     assert findings(house.site) == []
 
 
@@ -115,7 +117,7 @@ async def test_a_strangers_media_are_refused_and_the_rest_goes_on(house: House) 
     await house.append([*stranger.whole(12), *run.whole(12)])
     await house.until_stored(run)
     assert segments(house.site, "gate") == []
-    rows = house.site.lines("check")
+    rows = house.site.lines("check", expect=(0,))
     assert [row for row in rows if row["level"] == "finding"] == []
     assert any(row["clause"] == "I7" and "14 media records were refused" in row["message"] for row in rows)
 
@@ -136,11 +138,11 @@ async def test_a_clean_stop_leaves_no_scratch_and_the_open_segment_in_the_log(bo
 
 async def test_an_export_goes_up_to_the_newest_signature_and_says_what_is_missing(house: House, tmp_path: Path) -> None:
     """Of what is not sealed yet the log is read, when it can be. What a stranger says there is no footage."""
-    run = recent_run("yard")
+    run = recent_run("exported")
 
     def exported(name: str) -> tuple[list[bytes], dict[str, Any]]:
         """The chunks in the file, and the row that says what is missing."""
-        words = ["footage", "export", "--camera", "yard", "--from", FIRST, "--to", LAST]
+        words = ["footage", "export", "--camera", "exported", "--from", FIRST, "--to", LAST]
         rows = house.site.lines(*words, "--out", str(tmp_path / name), expect=(0,))
         [file, *missing] = [row for row in rows if row["kind"] != "gap"]  # silence is a presumed gap
         octets = (tmp_path / name).read_bytes()
@@ -153,9 +155,9 @@ async def test_an_export_goes_up_to_the_newest_signature_and_says_what_is_missin
     await house.append([run.start(), *made])
     assert exported("unsealed.mp4")[0] == [chunk.value for chunk in made[:5]]
     made += run.chunks(20)
-    stranger = DrawnRun(Agent("stranger"), "yard", 9, run.next_ns + 1)
+    stranger = DrawnRun(Agent("stranger"), "exported", 9, run.next_ns + 1)
     await house.append([*made[7:], *stranger.whole(10)])
-    await house.until(lambda: len(segments(house.site, "yard")) == 2, "two segments")
+    await house.until(lambda: len(segments(house.site, "exported")) == 2, "two segments")
     values, missing = exported("both.mp4")
     assert values == [chunk.value for chunk in made[:25]]
     assert missing["start_ns"] == made[24].facts.end_ns
