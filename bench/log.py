@@ -122,6 +122,13 @@ async def write_log(log: Log, topic: Topic, value: bytes, count: int, callers: i
     return time.perf_counter() - began
 
 
+async def warm_up(log: Log) -> None:
+    """Let a broker compile what it does with a request, as one in service has; rounds of large records are few requests."""
+    topic = _topic("bench-warm-up")
+    await log.ensure([topic])
+    await write_log(log, topic, bytes(5000), 5000, callers=8)
+
+
 async def write_bare(address: str, topic: Topic, value: bytes, count: int, callers: int) -> float:
     """The same by aiokafka alone, which promises the same: all in-sync replicas, idempotent; seconds."""
     numbers = iter(range(count))
@@ -276,6 +283,7 @@ async def kafka() -> AsyncIterator[Log]:
     with KafkaServer() as server:
         log = MeasuredKafka(server.address, append_timeout_s=30.0)
         log.server = server
+        await warm_up(log)
         yield log
         await log.close()
 
