@@ -21,7 +21,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.live_feed import Reel, draw_clip
-from bench.report import emit
+from bench.report import emit, logs_aside
 from bench.watch_trial import SHARED, measure_limit, model_for_bench, run_trial, spread
 
 ASKED = 25.0
@@ -60,6 +60,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    logs_aside()
     rows = measure(arguments.seconds)
     notes = [
         "fairness: Jain's index of the cameras' rates, 1 is equal",

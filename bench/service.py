@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.live_feed import Reel, draw_clip
 from bench.live_limit import measure_live_limit
-from bench.report import emit
+from bench.report import emit, logs_aside
 from bench.watch_trial import SHARED, Limit, measure_limit, model_for_bench, run_trial
 
 GOAL = 1.15
@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    logs_aside()
     row = measure(arguments.cameras, arguments.seconds)
     emit(
         "service", [row], as_json=arguments.json, notes=["CPU of the service's process over bare decode and bare runs"]

@@ -175,7 +175,7 @@ def _run(trial: Trial, ground: EmbeddedGround, clip: Path) -> None:
         trial.seconds = (trial.to_ns - trial.from_ns) / NS_PER_S
         after = _staleness(site.metrics("analyze"))
         trial.staleness = {bound: count - stale.get(bound, 0.0) for bound, count in after.items()}
-        feeder.wait(total_s + 30)
+        feeder.wait(total_s + 90)
     finally:
         feeder.kill()
         feeder.wait()
