@@ -216,7 +216,9 @@ class EmbeddedConsumer:
         looked = loop.time()
         while not self._closing:
             ticket, failed = self._wakeup.ticket, False
-            stirred = await self._is_told(_READS_ON_S if self._reads_on() else _LOOK_EVERY_S)
+            stirred = await self._is_told(
+                min(_READS_ON_S, self._plan.lease_s / 3) if self._reads_on() else _LOOK_EVERY_S
+            )
             if self._closing:
                 return
             due_s = looked + self._plan.lease_s / 3 - loop.time()
