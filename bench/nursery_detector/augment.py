@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate, pad
+from torch.nn.functional import interpolate
 
 from bench.nursery_detector.network import HEIGHT, WIDTH
 
 #: Of whom less is seen than this is neither asked for nor forbidden.
 LEAST_VISIBLE = 0.25
 _LEAST_SIDE_PX = 5.0
+_GREY = 114.0
 
 
 def augmented(
@@ -52,16 +53,30 @@ def _placed(picture: Tensor, boxes: Tensor, chance: np.random.Generator, *, stil
         boxes = torch.stack([WIDTH - boxes[:, 2], boxes[:, 1], WIDTH - boxes[:, 0], boxes[:, 3]], 1)
     if still or chance.random() < 0.3:
         return picture, boxes
-    scale = float(np.exp(chance.uniform(np.log(0.6), np.log(1.7))))
-    room_x, room_y = abs(1 - scale) * WIDTH, abs(1 - scale) * HEIGHT
-    shift_x, shift_y = chance.uniform(-0.5, 0.5) * room_x, chance.uniform(-0.5, 0.5) * room_y
-    # A point x of the old picture lies at (x - w/2) * scale + w/2 + shift in the new one.
-    theta = torch.tensor([[1 / scale, 0, -2 * shift_x / WIDTH / scale], [0, 1 / scale, -2 * shift_y / HEIGHT / scale]])
-    where = affine_grid(theta[None].float(), [1, 3, HEIGHT, WIDTH], align_corners=False)
-    moved = grid_sample(picture[None] - 114.0, where, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    centre = torch.tensor([WIDTH / 2, HEIGHT / 2] * 2)
-    shift = torch.tensor([shift_x, shift_y] * 2)
-    return moved + 114.0, (boxes - centre) * scale + centre + shift
+    scale = float(np.exp(chance.uniform(np.log(0.65), np.log(1.6))))
+    return _nearer(picture, boxes, scale, chance) if scale > 1 else _farther(picture, boxes, scale, chance)
+
+
+def _nearer(picture: Tensor, boxes: Tensor, scale: float, chance: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A part of the picture as the whole."""
+    wide, high = round(WIDTH / scale), round(HEIGHT / scale)
+    x, y = int(chance.integers(WIDTH - wide + 1)), int(chance.integers(HEIGHT - high + 1))
+    part = picture[None, :, y : y + high, x : x + wide]
+    moved = boxes - torch.tensor([x, y] * 2)
+    return _resized(part, WIDTH, HEIGHT), moved * torch.tensor([WIDTH / wide, HEIGHT / high] * 2)
+
+
+def _farther(picture: Tensor, boxes: Tensor, scale: float, chance: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The whole picture as a part, with grey around it."""
+    wide, high = round(WIDTH * scale), round(HEIGHT * scale)
+    x, y = int(chance.integers(WIDTH - wide + 1)), int(chance.integers(HEIGHT - high + 1))
+    placed = torch.full_like(picture, _GREY)
+    placed[:, y : y + high, x : x + wide] = _resized(picture[None], wide, high)
+    return placed, boxes * torch.tensor([wide / WIDTH, high / HEIGHT] * 2) + torch.tensor([x, y] * 2)
+
+
+def _resized(picture: Tensor, wide: int, high: int) -> Tensor:
+    return interpolate(picture, size=(high, wide), mode="bilinear", align_corners=False)[0]
 
 
 def _lit(picture: Tensor, chance: np.random.Generator) -> Tensor:
@@ -73,14 +88,18 @@ def _lit(picture: Tensor, chance: np.random.Generator) -> Tensor:
         picture = (grey + (picture - grey) * float(chance.uniform(0.4, 1.5))) * cast
         if chance.random() < 0.15:  # other clothes, other walls
             picture = picture[torch.from_numpy(chance.permutation(3))]
-    picture = (picture / 255.0).clamp(1e-4, 1.0) ** float(np.exp(chance.uniform(-0.35, 0.35))) * 255.0
-    picture = (picture - 114.0) * float(chance.uniform(0.75, 1.25)) + 114.0 + float(chance.uniform(-15, 15))
-    turn = chance.random()
-    if turn < 0.12:
-        picture = avg_pool2d(pad(picture[None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0]
-    elif turn < 0.2:
-        small = interpolate(picture[None], scale_factor=0.6, mode="bilinear", align_corners=False)
-        picture = interpolate(small, size=(HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0]
+    picture = _toned(picture, chance)
+    if chance.random() < 0.2:  # out of focus
+        less = float(chance.uniform(0.5, 0.8))
+        picture = _resized(_resized(picture[None], round(WIDTH * less), round(HEIGHT * less))[None], WIDTH, HEIGHT)
     if chance.random() < 0.5:
         picture = picture + torch.randn(1, HEIGHT, WIDTH) * float(chance.uniform(1.0, 7.0))
     return picture.clamp(0, 255)
+
+
+def _toned(picture: Tensor, chance: np.random.Generator) -> Tensor:
+    """Gamma, contrast and brightness, looked up for each of 256 values."""
+    tones = (np.arange(256) / 255.0) ** float(np.exp(chance.uniform(-0.35, 0.35))) * 255.0
+    tones = (tones - _GREY) * float(chance.uniform(0.75, 1.25)) + _GREY + float(chance.uniform(-15, 15))
+    values = picture.clamp(0, 255).to(torch.uint8).numpy()
+    return torch.from_numpy(np.take(tones.astype(np.float32), values))

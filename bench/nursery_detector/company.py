@@ -1,4 +1,4 @@
-"""Who is in an invented room and how it is lit: crowds, circles, sitters, sleepers, the half hidden, or nobody.
+"""Who is in an invented room and how it is lit: crowds, circles, rows, sitters, sleepers, the half hidden, or nobody.
 
 Belongs here: worlds made for learning from, without a day's plan. Does not belong here: buildings, drawing.
 """
@@ -21,6 +21,7 @@ Chance = np.random.Generator
 _NOBODY = 0.1
 _MOST = 14
 _RADIUS_M = 0.2
+_IN_ROWS: dict[Activity, float] = {"sit_floor": 4, "stand": 3, "play_floor": 1, "squat": 1, "walk": 1}
 _DONE_ON: dict[str, Activity] = {"seat": "sit", "cot": "sleep", "climb": "climb"}
 
 
@@ -47,7 +48,10 @@ def peopled(building: Building, camera: BuildingCamera, world: World, floor: Flo
     company = _Company(building, building.room(camera.room), camera, floor, chance)
     if chance.random() >= _NOBODY:
         most = int(chance.integers(1, _MOST + 1))
-        for gather, how_often in ((company.settle, 0.45), (company.circle, 0.35), (company.carrying, 0.12)):
+        gatherings = (
+            (company.settle, 0.45), (company.rows, 0.3), (company.circle, 0.3), (company.carrying, 0.12),
+        )  # fmt: skip
+        for gather, how_often in gatherings:
             if chance.random() < how_often:
                 gather(most)
         for _ in range(most - len(company.states)):
@@ -92,6 +96,34 @@ class _Company:
                     "adult" if number == 0 else "child", spot, angle + math.pi + float(self.chance.normal(0, 0.5))
                 )
 
+    def rows(self, most: int) -> None:
+        """Children in rows behind one another, as they listen or wait; now and then in line with the camera."""
+        first = self._spot()
+        if first is None:
+            return
+        heading = float(self.chance.uniform(-math.pi, math.pi))
+        if self.chance.random() < 0.5:
+            away = math.atan2(first[1] - self.camera.at[1], first[0] - self.camera.at[0])
+            heading = away + float(self.chance.choice([0.0, math.pi])) + float(self.chance.normal(0, 0.3))
+        doing = drawn(_IN_ROWS, self.chance)
+        beside, behind = float(self.chance.uniform(0.38, 0.7)), float(self.chance.uniform(0.38, 0.75))
+        wide, deep = int(self.chance.integers(1, 6)), int(self.chance.integers(1, 5))
+        ahead = (math.cos(heading), math.sin(heading))
+        for number in range(min(most, wide * deep)):
+            along, back = (number % wide - (wide - 1) / 2) * beside, number // wide * behind
+            along, back = along + float(self.chance.normal(0, 0.05)), back + float(self.chance.normal(0, 0.05))
+            spot = (first[0] - along * ahead[1] - back * ahead[0], first[1] + along * ahead[0] - back * ahead[1])
+            if self._free(spot, 0.25):
+                other = self.chance.random() < 0.15
+                self._add(
+                    "child", (*spot, self._height(spot)), heading + float(self.chance.normal(0, 0.25)),
+                    drawn(CHILDREN, self.chance) if other else doing,
+                )  # fmt: skip
+        before = float(self.chance.uniform(0.8, 1.4))
+        facing = (first[0] + before * ahead[0], first[1] + before * ahead[1])
+        if self.chance.random() < 0.6 and self._free(facing, 0.35):
+            self._stand("adult", facing, heading + math.pi)
+
     def carrying(self, most: int) -> None:
         spot = self._spot()
         if spot is None:
@@ -134,7 +166,8 @@ class _Company:
         return 0.0
 
     def _spot(self) -> tuple[float, float] | None:
-        """Of a few free spots, now any, now the farthest from the camera, now the nearest to furniture: those are hard."""
+        """Of a few free spots, now any, now the farthest from the camera or the nearest to it, now the nearest to furniture:
+        those are hard."""
         xs, ys = zip(*self.room.footprint, strict=True)
         spots = []
         for _ in range(40):
@@ -146,9 +179,11 @@ class _Company:
         if not spots:
             return None
         turn = self.chance.random()
-        if turn < 0.35:
+        if turn < 0.3:
             return max(spots, key=lambda spot: math.dist(spot, self.camera.at[:2]))
-        if turn < 0.65:
+        if turn < 0.45:
+            return min(spots, key=lambda spot: math.dist(spot, self.camera.at[:2]))
+        if turn < 0.7:
             return spots[int(self.floor.furniture_distance(spots).argmin())]
         return spots[0]
 

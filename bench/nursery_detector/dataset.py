@@ -1,12 +1,15 @@
 """Renders pictures and says who is where in them; runs in ``.venv``.
 
-    python -m bench.nursery_detector.dataset FOLDER [--pictures N] [--seed S] [--unseen seeds|building] [--jobs J]
+    python -m bench.nursery_detector.dataset FOLDER [--pictures N] [--seed S] [--unseen seeds|building|houses] [--jobs J]
 
-Without ``--unseen`` what is learned from is drawn: a quarter shows the building ``sunflower`` in other colours, from other
+Without ``--unseen`` what is learned from is drawn: a sixth shows the building ``sunflower`` in other colours, from other
 cameras, on its days and with scattered crowds; the rest shows invented houses, a few pictures by each of many cameras.
 ``--unseen seeds`` draws ``sunflower``'s own cameras on days of other seeds, ``--unseen building`` those of ``magnolia``, which
-nothing is ever learned from. Writes ``pictures.npy`` (n, 224, 384, 3) uint8 BGR and ``people.npy`` (m, 7) float32: picture, kind
-(0 adult, 1 child), x1, y1, x2, y2 in pixels of the picture (the whole body's box, cut at the border), visible share.
+nothing is ever learned from, ``--unseen houses`` other invented houses, to decide by while the network is made.
+
+Writes ``pictures.npy`` (n, 224, 384, 3) uint8 BGR and ``people.npy`` (m, 8) float32: picture, kind (0 adult, 1 child), x1, y1,
+x2, y2 in pixels of the picture (the whole body's box, cut at the border), the share of the body that is visible
+(``services.simulation.visibility``), and the share by the rule of before (of the part within the picture; NaN: none).
 """
 
 from __future__ import annotations
@@ -32,16 +35,18 @@ from services.simulation.day.nursery_day import NurseryDay
 from services.simulation.floor import Floor
 from services.simulation.render.camera_model import CameraModel, camera_model
 from services.simulation.render.renderer import NurseryRenderer
-from services.simulation.world import PersonState, World
+from services.simulation.visibility import NEAREST_M, Body, visible_share
+from services.simulation.world import World
 
 WIDTH, HEIGHT = 384, 224
-_CAMERAS = 3  # a varied building; painting the plate of one takes seconds
-_PER_CAMERA = 84
+_CAMERAS = 4  # a varied building; painting the plate of one takes seconds
+_PER_CAMERA = 50
 _PER_UNSEEN_CAMERA = 25
-_INVENTED_CAMERAS = 5
-_PER_INVENTED_CAMERA = 24
-_INVENTED_MOMENTS = 3
-_VARIED_SHARE = 1 / 4
+_PER_UNSEEN_HOUSE = 8
+_INVENTED_CAMERAS = 6
+_PER_INVENTED_CAMERA = 16
+_INVENTED_MOMENTS = 2
+_VARIED_SHARE = 1 / 6
 _MOMENTS = 6  # times of day for each camera: the light of each is worked out once
 _PADDING = 114
 #: Of these pictures so many show nobody, or whoever happens to be there.
@@ -113,7 +118,7 @@ def _drawn(renderer: NurseryRenderer, camera: BuildingCamera, world: World) -> D
 
 
 def _people(shown: NDArray[np.int32], model: CameraModel, world: World) -> NDArray[np.float32]:
-    """(n, 6): kind, box in pixels of the camera's picture, visible share."""
+    """(n, 7): kind, box in pixels of the camera's picture, visible share, and the visible share by the rule of before."""
     counts = np.bincount(shown.ravel(), minlength=1)
     by_number = {state.person.number: state for state in world.persons}
     rows = []
@@ -122,27 +127,16 @@ def _people(shown: NDArray[np.int32], model: CameraModel, world: World) -> NDArr
             continue
         partner = by_number.get(state.carried_by or state.carries or -1)
         pixels, depths = model.project(people.posed_vertices(state, partner))
-        if (depths <= 0.1).any():
+        ahead = pixels[depths > NEAREST_M]
+        if not len(ahead):
             continue
-        low = np.clip(pixels.min(axis=0), 0, (model.width_px, model.height_px))
-        high = np.clip(pixels.max(axis=0), 0, (model.width_px, model.height_px))
-        whole = _body_pixels(state, partner, model)
-        share = min(1.0, counts[number] / max(whole, 1))
-        rows.append((float(state.person.role == "child"), *low, *high, share))
-    return np.array(rows, np.float32).reshape(-1, 6)
-
-
-def _body_pixels(state: PersonState, partner: PersonState | None, model: CameraModel) -> int:
-    """How many pixels of the picture the body would take if nothing stood before it: the hulls of its limbs."""
-    canvas = np.zeros((model.height_px, model.width_px), np.uint8)
-    meshes = people.limb_meshes(state.person)
-    for name, place in people.pose(state, partner).items():
-        if name == "blanket":
-            continue
-        pixels, _ = model.project(meshes[name].vertices @ place[:3, :3].T + place[:3, 3])
-        hull = cv2.convexHull(np.round(pixels).astype(np.int32))
-        cv2.fillConvexPoly(canvas, hull, 1)
-    return int(np.count_nonzero(canvas))
+        low = np.clip(ahead.min(axis=0), 0, (model.width_px, model.height_px))
+        high = np.clip(ahead.max(axis=0), 0, (model.width_px, model.height_px))
+        share = visible_share(model, state, partner, shown)
+        within = np.count_nonzero(Body.of(model, state, partner).inside)
+        before = min(1.0, counts[number] / max(within, 1)) if len(ahead) == len(pixels) else np.nan
+        rows.append((float(state.person.role == "child"), *low, *high, share, before))
+    return np.array(rows, np.float32).reshape(-1, 7)
 
 
 @dataclass(frozen=True)
@@ -168,7 +162,7 @@ class _Part:
         waiting.replace(self.file)
 
     def _drawn(self) -> Iterator[Drawn]:
-        if self.unseen:
+        if self.unseen in ("seeds", "building"):
             building = load_building("magnolia" if self.unseen == "building" else "sunflower")
             return draw(building, self.seed, self.per_camera, crowds=False)
         if self.invented:
@@ -193,6 +187,11 @@ def write(folder: Path, pictures: int, seed: int, unseen: str, jobs: int) -> Non
 
 
 def _parts(folder: Path, pictures: int, seed: int, unseen: str) -> list[_Part]:
+    if unseen == "houses":
+        count = -(-pictures // (_INVENTED_CAMERAS * _PER_UNSEEN_HOUSE))
+        return [
+            _Part(folder / f"{n:04}.npz", seed * 100_000 + n, _PER_UNSEEN_HOUSE, unseen, True) for n in range(count)
+        ]
     if unseen:
         cameras = len(load_building("magnolia" if unseen == "building" else "sunflower").cameras)
         count = -(-pictures // (cameras * _PER_UNSEEN_CAMERA))
@@ -212,9 +211,9 @@ def _parts(folder: Path, pictures: int, seed: int, unseen: str) -> list[_Part]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=6000)
+    parser.add_argument("--pictures", type=int, default=6960)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--unseen", choices=("", "seeds", "building"), default="")
+    parser.add_argument("--unseen", choices=("", "seeds", "building", "houses"), default="")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     write(arguments.folder, arguments.pictures, arguments.seed, arguments.unseen, arguments.jobs)

@@ -216,7 +216,7 @@ def _camera(room: Part, index: int, chance: Chance) -> Part:
         x = float(chance.uniform(*xs))
     elif turn < 0.4:
         y = float(chance.uniform(*ys))
-    over = float(chance.uniform(0.35, 0.8))  # how far across the room it looks
+    over = float(chance.uniform(0.28, 0.82))  # how far across the room it looks
     target = (
         x + (x0 + x1 - 2 * x) * over + float(chance.uniform(-0.15, 0.15)) * (x1 - x0),
         y + (y0 + y1 - 2 * y) * over + float(chance.uniform(-0.15, 0.15)) * (y1 - y0),
