@@ -16,8 +16,9 @@ from services.simulation.building import load_building
 
 pytestmark = pytest.mark.timeout(300)
 _PICTURES = 48
-#: Of few pictures, whose figure scatters about the model card's (docs/reference/nursery-people.md); measured: 0.93 and 0.86.
-_BARS = {"sunflower": 0.88, "magnolia": 0.81}
+#: Of few pictures, whose figure scatters about the model card's (docs/reference/nursery-people.md); measured: 0.92 and 0.92,
+#: less 0.05: models that the card's large sets call equal lie up to 0.03 apart on these.
+_BARS = {"sunflower": 0.87, "magnolia": 0.87}
 
 
 @pytest.fixture(scope="module")
