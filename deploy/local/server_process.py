@@ -147,8 +147,11 @@ class LocalServer(ABC):
         psutil.wait_procs(family, timeout=20)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
-        _signal_all(self._family(), signal.SIGSTOP)
+        """SIGSTOP: connections stay open and nothing answers. Returns when every thread has stopped."""
+        family = self._family()
+        _signal_all(family, signal.SIGSTOP)
+        for process in family:
+            wait_stopped(process.pid)
 
     def resume(self) -> None:
         _signal_all(self._family(), signal.SIGCONT)
@@ -268,6 +271,26 @@ def _wait_for_port(port: int, timeout_s: float = 10.0) -> None:
         if time.monotonic() > deadline:
             raise ServerError(f"port {port} on 127.0.0.1 is taken by another program")
         time.sleep(0.05)
+
+
+def wait_stopped(pid: int, timeout_s: float = 10.0) -> None:
+    """Return when all threads of a process that was sent SIGSTOP stand still.
+
+    One of them hears the signal and stops the others; until it is given a processor, they go on and may answer.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not all(_state(task) in "TtZX" for task in Path(f"/proc/{pid}/task").glob("*")):
+        if time.monotonic() > deadline:
+            raise ServerError(f"process {pid} did not stop in {timeout_s:g} s")
+        time.sleep(0.001)
+
+
+def _state(task: Path) -> str:
+    """The letter of proc(5) for a thread; a thread that is gone stands still, too."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
 
 
 def _signal_all(family: Sequence[psutil.Process], number: signal.Signals) -> None:

@@ -146,7 +146,7 @@ async def test_a_stalled_member_loses_its_partitions_and_its_commit_is_rejected(
     await feed(log, cameras, 5)
     child = await log_site.child("stall", cameras.name, name)
     await child.line("read 0 0")
-    child.send(signal.SIGSTOP)
+    await log_site.stall(child)
     async with log.consumer([cameras.name], group=name) as consumer:
         records = await drain(consumer, 5)
         assert [record.offset for record in records] == [0, 1, 2, 3, 4]

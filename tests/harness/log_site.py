@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from deploy.local.server_process import wait_stopped
 from deploy.local.servers import KafkaServer
 from services.backbone.distributed.kafka_log import KafkaLog
 from services.backbone.embedded.log import EmbeddedLog, LogTuning
@@ -67,6 +68,10 @@ class LogSite(ABC):
         self._children.append(child)
         return child
 
+    async def stall(self, child: Child) -> None:
+        """Stop a process where it stands, until it is sent SIGCONT."""
+        await child.stop()
+
     async def close(self) -> None:
         for child in self._children:
             await child.kill()
@@ -87,14 +92,26 @@ class EmbeddedSite(LogSite):
     async def _open(self) -> Log:
         return await open_log(self.kind, self.address)
 
+    async def stall(self, child: Child) -> None:
+        """Not while it writes: its lock on the database would stall everybody."""
+        while True:
+            await super().stall(child)
+            try:
+                with contextlib.closing(self._database(wait_s=0)) as database:
+                    database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                child.send(signal.SIGCONT)
+                await asyncio.sleep(0.01)
+
     @contextlib.asynccontextmanager
     async def away(self) -> AsyncIterator[None]:
-        database = sqlite3.connect(Path(self.address) / "log.db", isolation_level=None, timeout=10)
-        try:
+        with contextlib.closing(self._database(wait_s=10)) as database:
             database.execute("BEGIN IMMEDIATE")
             yield
-        finally:
-            database.close()
+
+    def _database(self, wait_s: float) -> sqlite3.Connection:
+        return sqlite3.connect(Path(self.address) / "log.db", isolation_level=None, timeout=wait_s)
 
 
 class KafkaSite(LogSite):
@@ -150,6 +167,11 @@ class Child:
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    async def stop(self) -> None:
+        """SIGSTOP; returns when it stands still."""
+        self.send(signal.SIGSTOP)
+        await asyncio.to_thread(wait_stopped, self._process.pid)
 
     async def kill(self) -> None:
         """SIGKILL; what it had told meanwhile is in ``told``."""
