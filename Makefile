@@ -8,9 +8,9 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 WEB := services/console/web
-# Workers, whole modules each, in the order of tests/conftest.py. One's waiting is the others' time: there is one more than
-# processors of the machine of CI. JOBS=0 runs all in one process.
-JOBS ?= 3
+# Workers, whole modules each, in the order of tests/conftest.py: one's waiting is the others' time. One more than there are
+# processors is quickest on a quiet machine; as many leave room for timing on a busy one. JOBS=0 runs all in one process.
+JOBS ?= 2
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help setup box test lint fmt bench docs servers server-binaries lock clean
