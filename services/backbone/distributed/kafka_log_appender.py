@@ -19,13 +19,13 @@ from services.backbone.distributed.kafka_log_errors import cancelled_from_outsid
 from services.backbone.distributed.kafka_log_lanes import Lanes
 from services.backbone.distributed.kafka_log_producer import BatchProducer
 from services.backbone.distributed.kafka_log_watch import BrokerPresence
+from services.backbone.in_flight import InFlight
 from services.backbone.ports import Outgoing, Position
 from services.contracts.errors import KanhuError, Rejected
 from services.contracts.topics import MAX_RECORD_BYTES
 
 # Room for the framing of a record batch around a record of the largest size.
 FRAMED_RECORD_BYTES = MAX_RECORD_BYTES + 64 * 1024
-IN_FLIGHT_BYTES = 64 * 1024 * 1024
 
 
 class KafkaAppender:
@@ -38,9 +38,7 @@ class KafkaAppender:
         self._timeout_s = timeout_s
         self._lanes: Lanes | None = None
         self._starting: asyncio.Task[Lanes] | None = None
-        self._in_flight_bytes = 0
-        self._admission = asyncio.Lock()
-        self._room = asyncio.Event()
+        self._in_flight = InFlight()
         self._discarding: set[asyncio.Task[None]] = set()
 
     async def append(
@@ -51,13 +49,12 @@ class KafkaAppender:
         lanes: Lanes | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._admit(size_bytes)
+                await self._in_flight.enter(size_bytes)
                 try:
                     lanes = await self._ready_lanes()
                     positions = await lanes.send(records, sizes_bytes, partitions)
                 finally:
-                    self._in_flight_bytes -= size_bytes
-                    self._room.set()
+                    self._in_flight.leave(size_bytes)
         except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and cancelled_from_outside():
                 raise
@@ -83,13 +80,6 @@ class KafkaAppender:
                     await lanes.finish()
             self._discard(lanes, ProducerClosed())
         await asyncio.gather(*self._discarding, return_exceptions=True)
-
-    async def _admit(self, size_bytes: int) -> None:
-        async with self._admission:
-            while self._in_flight_bytes and self._in_flight_bytes + size_bytes > IN_FLIGHT_BYTES:
-                self._room.clear()
-                await self._room.wait()
-            self._in_flight_bytes += size_bytes
 
     async def _ready_lanes(self) -> Lanes:
         if self._lanes is not None:

@@ -28,6 +28,7 @@ from services.backbone.embedded.log_record import INLINE_LIMIT_BYTES, TOMBSTONE,
 from services.backbone.embedded.log_schema import OFFSET_BITS, connect, translated
 from services.backbone.embedded.log_topics import KnownTopic
 from services.backbone.embedded.log_values import ValuePlace, ValueWriter, record_crc32
+from services.backbone.in_flight import InFlight
 from services.backbone.ports import Outgoing, Position
 from services.backbone.record_rules import check_record
 from services.contracts.errors import KanhuError, Transient
@@ -36,7 +37,6 @@ BATCH_BYTES = 16 * 1024 * 1024
 # Of more than this, half is left for the next batch, so that one is written while the other is put into the index.
 UNDIVIDED_BYTES = 4 * 1024 * 1024
 BATCHES_UNDER_WAY = 2
-IN_FLIGHT_BYTES = 64 * 1024 * 1024
 # Left free on the disk, so that offsets can still be committed and records trimmed when appending cannot go on.
 FREE_FLOOR_BYTES = 16 * 1024 * 1024
 # This part of the room that is left a process uses up before it looks again: others append, too.
@@ -155,9 +155,7 @@ class Appender:
         self._headroom_bytes = 0
         self._look_again_s = 0.0
         self._failure: KanhuError | None = None
-        self._in_flight_bytes = 0
-        self._admission = asyncio.Lock()
-        self._room = asyncio.Event()
+        self._in_flight = InFlight()
         self._closed = False
 
     async def append(self, records: Sequence[Outgoing], topics: Sequence[KnownTopic]) -> list[Position]:
@@ -166,11 +164,8 @@ class Appender:
         rows = [_row(record, topic, pack) for record, topic, pack in zip(records, topics, packed, strict=True)]
         size_bytes = sum(pack.size_bytes for pack in packed)
         call = _Call(rows, size_bytes, self._loop.create_future())
-        async with self._admission:
-            while self._in_flight_bytes and self._in_flight_bytes + size_bytes > IN_FLIGHT_BYTES:
-                self._room.clear()
-                await self._room.wait()
-            self._enqueue(call)
+        await self._in_flight.enter(size_bytes)
+        self._enqueue(call)
         return await call.done
 
     def roll(self, file_ids: Sequence[int]) -> Future[None]:
@@ -195,10 +190,10 @@ class Appender:
     def _enqueue(self, call: _Call) -> None:
         with self._guard:
             if self._closed:
+                self._in_flight.leave(call.size_bytes)
                 raise Transient("the log is closed; open it again")
             self._numbered += 1
             call.number = self._numbered
-            self._in_flight_bytes += call.size_bytes
             self._waiting.append(call)
             start, self._draining = not self._draining, True
         if start:  # not before what else is appended in this turn of the loop: it shares the flush
@@ -298,14 +293,13 @@ class Appender:
     def _tell(self, calls: Sequence[_Call], outcome: list[list[Position]] | KanhuError) -> None:
         """In the event loop: wake the callers of a batch."""
         for index, call in enumerate(calls):
-            self._in_flight_bytes -= call.size_bytes
+            self._in_flight.leave(call.size_bytes)
             if call.done.done():  # its caller was cancelled
                 continue
             if isinstance(outcome, KanhuError):
                 call.done.set_exception(outcome)
             else:
                 call.done.set_result(outcome[index])
-        self._room.set()
         self._on_appended()
 
     def _refuse_after_failure(self, calls: Sequence[_Call]) -> None:
