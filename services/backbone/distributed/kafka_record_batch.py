@@ -8,8 +8,10 @@ Format: Kafka documentation, "Message Format", "Record Batch" and "Record".
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+
+import google_crc32c
 
 from services.backbone.ports import Outgoing
 from services.contracts.media_record import Headers
@@ -31,21 +33,10 @@ _MAGIC = 2
 _ONE_BYTE = tuple(bytes((number << 1,)) for number in range(64))
 _ABSENT = b"\x01"  # -1
 
-Sum = Callable[[bytes, bytes], int]
 
-
-def _summing() -> Sum:
-    try:
-        from google_crc32c import extend, value
-    except ImportError:
-        from aiokafka.record.util import calc_crc32c
-
-        return lambda front, back: calc_crc32c(front + back)
-    return lambda front, back: extend(value(front), back)
-
-
-#: CRC-32C (RFC 3720, B.4) of two pieces that follow each other; by the processor's own instruction if google-crc32c is installed.
-crc32c: Sum = _summing()
+def crc32c(front: bytes, back: bytes) -> int:
+    """CRC-32C (RFC 3720, B.4) of two pieces that follow each other."""
+    return int(google_crc32c.extend(google_crc32c.value(front), back))
 
 
 def varint(number: int) -> bytes:
