@@ -30,7 +30,6 @@ class CameraSight:
     health: Health = field(default_factory=Health)
     looks: int = 0
     _slot: int | None = None
-    _calm_slot: int | None = None
     _size: tuple[int, int] | None = None
     _told: tuple[str, bool] | None = None
 
@@ -44,9 +43,9 @@ class CameraSight:
     def look(self, frame_ns: int, frame: VideoFrame) -> None:
         """Judge this frame if a look is due. Another size of picture is another view: what was learned is dropped."""
         slot = frame_ns // LOOK_NS
-        if slot == self._slot or (slot == self._calm_slot and self.health.calm):
+        if self._slot is not None and (slot == self._slot or (slot == self._slot + 1 and self.health.calm)):
             return
-        self._slot, self._calm_slot = slot, slot + 1
+        self._slot = slot
         planes = planes_of(frame)
         if planes.size != self._size:
             self._size, self.health = planes.size, Health()

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from services.analyze.core.health_measures import (
     Blocks,
     Floats,
     Glimpse,
+    Mapped,
     blended,
     blocks_of,
     changed_share,
@@ -89,7 +90,7 @@ class HealthPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Mapped):
     """How the camera's picture usually is; ``looks`` is how many glimpses made it."""
 
     maps: Floats
@@ -97,14 +98,6 @@ class Reference:
     sharpness: float
     since_ns: int
     looks: int
-
-    @property
-    def small(self) -> Floats:
-        return cast(Floats, self.maps[0])
-
-    @property
-    def edges(self) -> Floats:
-        return cast(Floats, self.maps[1])
 
 
 #: For colour, for grey pictures, and whether the newest was grey.
@@ -145,6 +138,10 @@ class Health:
     stillness: Stillness = Stillness()
 
     @property
+    def references(self) -> _References:
+        return self.colour, self.grey, self.in_grey
+
+    @property
     def reference(self) -> Reference | None:
         """The reference of the mode, by day or by night, in which the camera is."""
         own, other = (self.grey, self.colour) if self.in_grey else (self.colour, self.grey)
@@ -175,12 +172,15 @@ def step(policy: HealthPolicy, health: Health, glimpse: Glimpse) -> Health:
         finding = "frozen"
     findings = (*health.findings[-(policy.window_looks - 1) :], (glimpse.at_ns, finding))
     state, since_ns = _believe(policy, health, still, findings)
-    references, learning, lit_ns = (health.colour, health.grey, health.in_grey), health.learning, health.lit_ns
+    (colour, grey, in_grey), learning, lit_ns = health.references, health.learning, health.lit_ns
     if finding is None:
         if state == "ok":
-            references, learning = _learn(policy, health, glimpse)
+            (colour, grey, in_grey), learning = _learn(policy, health, glimpse)
         lit_ns = glimpse.at_ns if glimpse.mean_level >= policy.lit_level else lit_ns
-    return Health(state, since_ns, measured, *references, glimpse, lit_ns, findings, learning, still)
+    return Health(
+        state=state, since_ns=since_ns, measured=measured, colour=colour, grey=grey, in_grey=in_grey, seen=glimpse,
+        lit_ns=lit_ns, findings=findings, learning=learning, stillness=still,
+    )  # fmt: skip
 
 
 def silence(policy: HealthPolicy, health: Health, last_ns: int, now_ns: int) -> Health:
@@ -332,7 +332,7 @@ def _learn(policy: HealthPolicy, health: Health, now: Glimpse) -> tuple[_Referen
     else:
         learning = (*(seen for seen in health.learning if seen.grey == now.grey), now)
         if len(learning) < policy.learn_looks:
-            return (health.colour, health.grey, health.in_grey), learning
+            return health.references, learning
         known, learning = _made(learning), ()
     return (health.colour, known, True) if now.grey else (known, health.grey, False), learning
 

@@ -36,14 +36,29 @@ _BRIGHTEST = SMALL_WIDTH * SMALL_HEIGHT // 20
 _GREY_LEVELS = 2.0
 
 
+class Mapped:
+    """Whatever has ``maps`` (2, 54, 96): the layout, and how much it changes from place to place (edges), both in levels. One
+    array, so that both are followed in one step."""
+
+    __slots__ = ()
+    maps: Floats
+
+    @property
+    def small(self) -> Floats:
+        return cast(Floats, self.maps[0])
+
+    @property
+    def edges(self) -> Floats:
+        return cast(Floats, self.maps[1])
+
+
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class Glimpse(Mapped):
     """One picture in numbers. Levels are of luma, 0-255.
 
-    ``maps`` (2, 54, 96): the layout, and how much it changes from place to place (edges), both in levels; ``blocks`` (48): the
-    mean strength of edges in blocks, 6 rows of 8; ``rows`` (26, width): rows seen at full resolution, to compare with the next
-    glimpse. ``sharpness`` 0..1: how much of what changes over some pixels changes between two neighbours. ``edge_share``: of
-    the full-resolution pixels lying on an edge.
+    ``blocks`` (48): the mean strength of edges in blocks, 6 rows of 8; ``rows`` (26, width): rows seen at full resolution, to
+    compare with the next glimpse. ``sharpness`` 0..1: how much of what changes over some pixels changes between two neighbours.
+    ``edge_share``: of the full-resolution pixels lying on an edge.
     """
 
     at_ns: int
@@ -55,14 +70,6 @@ class Glimpse:
     sharpness: float
     edge_share: float
     grey: bool
-
-    @property
-    def small(self) -> Floats:
-        return cast(Floats, self.maps[0])
-
-    @property
-    def edges(self) -> Floats:
-        return cast(Floats, self.maps[1])
 
     @property
     def bright_level(self) -> float:
