@@ -100,11 +100,7 @@ class WatchLedger:
         """Account for ``[from_ns, to_ns)`` of capture time."""
         self.total.add(fates)
         last = self._pieces[-1] if self._pieces else None
-        if (
-            last is not None
-            and (last.manner is manner or last.manner == manner)
-            and 0 <= from_ns - last.to_ns <= _TOUCHING_NS
-        ):
+        if last is not None and last.manner == manner and 0 <= from_ns - last.to_ns <= _TOUCHING_NS:
             last.to_ns = to_ns
             last.fates.add(fates)
         elif len(self._pieces) < self.limit:
