@@ -100,7 +100,7 @@ class LocalServer(ABC):
             self._prepared = True
         _wait_for_port(self.port)
         with self.log_path.open("ab") as log:
-            self._process = _launch(
+            self._process = launch(
                 lambda: subprocess.Popen(
                     [*leash(self.run_as), *self.command()],
                     env={**os.environ, **self.environment()},
@@ -308,7 +308,8 @@ _launcher_lock = threading.Lock()
 _launcher: threading.Thread | None = None
 
 
-def _launch(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+def launch(start: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Start a process on a ``leash``, from whatever thread."""
     global _launcher
     with _launcher_lock:
         if _launcher is None:

@@ -16,7 +16,8 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.harness.site import REPOSITORY, free_port
+from deploy.local.server_process import free_port, launch, leash
+from tests.harness.site import REPOSITORY
 from tests.harness.waiting import wait_until
 
 CHROMIUM = "/usr/bin/chromium"
@@ -35,10 +36,12 @@ class BoxUnderTest:
         self.port = free_port()
         self.said_path = data.with_suffix(".said")
         with self.said_path.open("ab") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.box.command", "box", "--data", str(data),
-                 "--listen", f"127.0.0.1:{self.port}", *arguments],
-                cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            self.process = launch(
+                lambda: subprocess.Popen(
+                    [*leash(None), sys.executable, "-m", "services.box.command", "box", "--data", str(data),
+                     "--listen", f"127.0.0.1:{self.port}", *arguments],
+                    cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+                )
             )  # fmt: skip
         self.url = f"http://127.0.0.1:{self.port}/"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -19,19 +18,12 @@ from typing import Any, Literal
 
 import yaml
 
+from deploy.local.server_process import free_port, launch, leash
 from tests.harness.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 Service = Literal["agent", "analyze", "retain", "console"]
 SERVICES: tuple[Service, ...] = ("retain", "analyze", "agent")
-
-
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Site:
@@ -70,14 +62,17 @@ class Site:
             self.wait_ready(service)
 
     def launch(self, service: Service) -> None:
-        """Start one service without waiting."""
+        """Start one service without waiting. It dies with us, even by SIGKILL."""
         assert service not in self._processes, f"{service} runs already"
         port = self._ports[service] = free_port()
         environment = {**self._environment, "KANHU_OBSERVABILITY__LISTEN": f"127.0.0.1:{port}"}
+        words = [sys.executable, "-m", "services.box.command", service, "--config", str(self.file)]
         with self.log_path(service).open("ab") as log:
-            self._processes[service] = subprocess.Popen(
-                [sys.executable, "-m", "services.box.command", service, "--config", str(self.file)],
-                cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            self._processes[service] = launch(
+                lambda: subprocess.Popen(
+                    [*leash(None), *words],
+                    cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                )
             )  # fmt: skip
 
     def wait_ready(self, service: Service, seconds: float = 40) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.harness.site import REPOSITORY, free_port
+from deploy.local.server_process import free_port
+from tests.harness.site import REPOSITORY
 from tests.harness.waiting import wait_until
 
 WITHOUT = """

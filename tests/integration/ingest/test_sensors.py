@@ -12,6 +12,7 @@ import aiomqtt
 import httpx
 import pytest
 
+from deploy.local.server_process import free_port
 from deploy.local.servers import MosquittoServer
 from services.contracts import sensor as sensors
 from services.contracts.cloud_event import decode_event
@@ -23,7 +24,6 @@ from services.ingest.sensors.http import MAX_BODY_BYTES, MAX_READINGS, readings_
 from services.ingest.sensors.intake import Intake
 from tests.harness.faulty_log import FaultyLog
 from tests.harness.log_site import until
-from tests.harness.site import free_port
 from tests.integration.ingest.agents import Agent, running_agent
 from tests.integration.ingest.outboxes import running_outbox
 

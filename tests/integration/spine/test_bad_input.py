@@ -15,6 +15,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from deploy.local.server_process import free_port
 from deploy.local.servers import MosquittoServer, RtspCameraServer
 from services.backbone.assembly import close_backbone, open_backbone
 from services.backbone.ports import Backbone, Outgoing
@@ -26,7 +27,7 @@ from services.contracts.media_record import Chunk, ChunkFacts, RunFacts, encode
 from tests.harness.footage import findings, gaps, look, wait_for_first_segments
 from tests.harness.ground import Ground
 from tests.harness.material import Material
-from tests.harness.site import Site, free_port
+from tests.harness.site import Site
 from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)

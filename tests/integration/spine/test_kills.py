@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.server_process import free_port
 from tests.harness.footage import (
     export,
     findings,
@@ -22,7 +23,7 @@ from tests.harness.footage import (
 )
 from tests.harness.ground import Ground
 from tests.harness.material import Material
-from tests.harness.site import Service, Site, free_port
+from tests.harness.site import Service, Site
 from tests.harness.slices import codec_of, first_difference, slice_digests
 from tests.harness.waiting import wait_until
 
