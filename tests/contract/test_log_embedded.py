@@ -11,11 +11,12 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from services.backbone.embedded.log_reader import Fetched, Reader
 from services.backbone.embedded.log_values import ValueWriter, value_path
 from services.backbone.ports import Outgoing, TopicPartition
 from services.contracts.dead_letter import decode_dead_letter
@@ -24,6 +25,37 @@ from services.contracts.topics import DEAD_LETTER
 from tests.harness.log_child import numbered
 from tests.harness.log_opener import KIB, MIB, Opener, commit_all, fill, read_all, until_count
 from tests.harness.log_site import EmbeddedSite, drain, group, topic, until
+
+# --- Waiting ---------------------------------------------------------------------------------------------------------
+
+
+async def test_who_reads_a_quiet_topic_does_not_look_whenever_another_is_busy(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, quiet = topic(partitions=2), topic(partitions=2)
+    ours, other = await opener.open(busy, quiet), await opener.open(busy, quiet)
+    looks: dict[str, int] = {busy.name: 0, quiet.name: 0}
+    fetch = Reader.fetch
+
+    def counted(self: Reader, positions: Mapping[TopicPartition, int], max_records: int) -> Fetched:
+        looks[next(iter(positions)).topic] += 1
+        return fetch(self, positions, max_records)
+
+    monkeypatch.setattr(Reader, "fetch", counted)
+    async with (
+        ours.consumer([quiet.name], group=group()) as resting,
+        ours.consumer([busy.name], group=group()) as reading,
+    ):
+        waiting = asyncio.create_task(resting.poll(timeout_s=30))
+        for number in range(20):
+            await (ours, other)[number % 2].append([Outgoing(busy.name, "k", b"%d" % number)])
+            assert [record.value for record in await drain(reading, 1)] == [b"%d" % number]
+        assert looks[busy.name] >= 20
+        assert looks[quiet.name] <= 1
+        await other.append([Outgoing(quiet.name, "k", b"at last")])
+        assert [record.value for record in await waiting] == [b"at last"]
+        assert looks[quiet.name] <= 2
+
 
 # --- Damage ----------------------------------------------------------------------------------------------------------
 

@@ -92,7 +92,7 @@ class EmbeddedLog:
         roll_bytes = min(tuning.roll_bytes, max(1, limit_bytes // 8)) if limit_bytes else tuning.roll_bytes
         self._appender = Appender(
             directory, self._index, loop, writer=self._lock.writer, limit_bytes=limit_bytes, roll_bytes=roll_bytes,
-            times=tuning.times, ages=ages, on_full=self._call_for_room, on_appended=lambda: self._wakeup.notify(),
+            times=tuning.times, ages=ages, on_full=self._call_for_room, on_appended=lambda stands: self._wakeup.tell(stands),
         )  # fmt: skip
         self._housekeeping = Housekeeping(
             directory,

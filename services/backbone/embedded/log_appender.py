@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -115,7 +115,8 @@ def space_used(connection: sqlite3.Connection) -> int:
 
 
 class Appender:
-    """The way in. ``on_full`` is called from a thread when there is no room, ``on_appended`` from the loop after each batch."""
+    """The way in. ``on_full`` is called from a thread when there is no room; ``on_appended`` from the loop after each batch, with
+    the next offset by ``part_id``."""
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class Appender:
         times: LogTime,
         ages: AgeClock,
         on_full: Callable[[], None],
-        on_appended: Callable[[], None],
+        on_appended: Callable[[Mapping[int, int]], None],
     ) -> None:
         self._directory = directory
         self._index = index
@@ -300,7 +301,11 @@ class Appender:
                 call.done.set_exception(outcome)
             else:
                 call.done.set_result(outcome[index])
-        self._on_appended()
+        if not isinstance(outcome, KanhuError):
+            stored = ((call.rows, positions) for call, positions in zip(calls, outcome, strict=True))
+            self._on_appended(
+                {row.part_id: at.offset + 1 for rows, ats in stored for row, at in zip(rows, ats, strict=True)}
+            )
 
     def _refuse_after_failure(self, calls: Sequence[_Call]) -> None:
         if calls[0].number <= self._failed_up_to and self._failure is not None:

@@ -17,20 +17,13 @@ import structlog
 from services.backbone.embedded.log_groups import Membership
 from services.backbone.embedded.log_index import IndexWriter
 from services.backbone.embedded.log_reader import DamagedRecord, Fetched, Reader
-from services.backbone.embedded.log_wakeup import Wakeup
+from services.backbone.embedded.log_wakeup import Wakeup, place_of_group
 from services.backbone.ports import Delivered, OnPartitions, TopicPartition
 from services.backbone.worker_threads import WorkerThreads
 from services.contracts.errors import KanhuError, Rejected, Transient
 
 T = TypeVar("T")
 OnDamaged = Callable[[DamagedRecord], Awaitable[None]]
-
-# How often a member looks at its group's generation when the log is busy. Each look is a hop to a thread and back.
-_LOOK_EVERY_S = 0.2
-# Whoever reads sees the generation by the way. So long after it did, it is taken to read on, and nobody looks beside it.
-_READS_ON_S = 0.5
-# Rest between fruitless looks: a reader of a quiet topic need not look at every record of a busy one.
-_REST_S = 0.04
 
 _log = structlog.get_logger(__name__)
 
@@ -64,8 +57,6 @@ class EmbeddedConsumer:
         self._paused: set[TopicPartition] = set()
         self._withheld: set[TopicPartition] = set()  # while a callback about them runs
         self._generation = -1
-        self._stirred = asyncio.Event()  # another generation was seen
-        self._seen_at_s = -_READS_ON_S
         self._thread = WorkerThreads(1, "log-reader")
         self._keepers: list[asyncio.Task[None]] = []
         self._closing = False
@@ -88,20 +79,16 @@ class EmbeddedConsumer:
     async def poll(self, *, max_records: int = 256, timeout_s: float = 1.0) -> list[Delivered]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        looks = 0
         while True:
             self._require_open()
-            if looks > 1:  # what wakes us is another topic's traffic
-                await asyncio.sleep(max(0.0, min(_REST_S, deadline - loop.time())))
-            looks += 1
-            ticket = self._wakeup.ticket
             records = await self._fetch(max_records)
             if records:
                 return records
             remaining_s = deadline - loop.time()
             if remaining_s <= 0:
                 return []
-            await self._wakeup.wait(ticket, remaining_s)
+            parts = self._plan.parts
+            await self._wakeup.wait({parts[at]: offset for at, offset in self._asked().items()}, remaining_s)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self._require_open()
@@ -149,7 +136,6 @@ class EmbeddedConsumer:
         if self._closing:
             return
         self._closing = True
-        self._stirred.set()
         self._wakeup.notify()
         for keeper in self._keepers[:1]:  # a drain under way is finished, not cut short
             await keeper
@@ -181,18 +167,19 @@ class EmbeddedConsumer:
     async def _read(self, work: Callable[[], T]) -> T:
         return await self._thread.run(work)
 
-    async def _fetch(self, max_records: int) -> list[Delivered]:
-        asked = {
+    def _asked(self) -> dict[TopicPartition, int]:
+        """Where reading goes on, of the partitions that may be read now."""
+        return {
             partition: offset
             for partition, offset in self._positions.items()
             if partition not in self._paused and partition not in self._withheld
         }
+
+    async def _fetch(self, max_records: int) -> list[Delivered]:
+        asked = self._asked()
         if not asked:
             return []
-        group_id = self._membership.group_id if self._membership is not None else 0
-        fetched = await self._read(lambda: self._reader.fetch(asked, max_records, group_id))
-        self._see(fetched.generation)
-        return await self._advance(asked, fetched)
+        return await self._advance(asked, await self._read(lambda: self._reader.fetch(asked, max_records)))
 
     async def _advance(self, asked: Mapping[TopicPartition, int], fetched: Fetched) -> list[Delivered]:
         """Move the positions, and drop what was paused, sought or revoked while it was being read."""
@@ -212,43 +199,20 @@ class EmbeddedConsumer:
 
     async def _keep(self) -> None:
         """Look at once when the group changes, and now and then for members that are gone."""
-        loop = asyncio.get_running_loop()
-        looked = loop.time()
+        assert self._membership is not None
+        group, loop = place_of_group(self._membership.group_id), asyncio.get_running_loop()
+        due = loop.time() + self._plan.lease_s / 3
         while not self._closing:
-            ticket, failed = self._wakeup.ticket, False
-            stirred = await self._is_told(
-                min(_READS_ON_S, self._plan.lease_s / 3) if self._reads_on() else _LOOK_EVERY_S
-            )
-            if self._closing:
-                return
-            due_s = looked + self._plan.lease_s / 3 - loop.time()
+            known = {group: self._generation}
+            if loop.time() < due and not self._wakeup.is_past(known):
+                await self._wakeup.wait(known, due - loop.time())
+                continue
             try:
-                if due_s <= 0 or stirred or (not self._reads_on() and await self._is_stirred()):
-                    await self._look()
-                    looked = loop.time()
-                    continue
+                await self._look()
+                due = loop.time() + self._plan.lease_s / 3
             except KanhuError as error:
                 _log.warning("log.group_not_reached", cause=str(error))
-                due_s, failed = min(1.0, self._plan.lease_s / 6), True
-            if failed or not self._reads_on():
-                await self._wakeup.wait(ticket, due_s)
-
-    def _see(self, generation: int | None) -> None:
-        """What a reading showed of the group."""
-        self._seen_at_s = asyncio.get_running_loop().time()
-        if self._membership is not None and generation != self._generation:
-            self._stirred.set()
-
-    def _reads_on(self) -> bool:
-        return asyncio.get_running_loop().time() - self._seen_at_s < _READS_ON_S
-
-    async def _is_told(self, within_s: float) -> bool:
-        """Whether a reading shows another generation within a time."""
-        self._stirred.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._stirred.wait()
-        return self._stirred.is_set()
+                await self._wakeup.wait({}, min(1.0, self._plan.lease_s / 6))
 
     async def _beat(self) -> None:
         """Prolong the lease, also during a long drain. A blocked event loop lets it run out, as it should."""
@@ -259,14 +223,6 @@ class EmbeddedConsumer:
                 await self._index.run(self._membership.prolong, durable=False)
             except KanhuError as error:
                 _log.warning("log.lease_not_prolonged", cause=str(error))
-
-    async def _is_stirred(self) -> bool:
-        assert self._membership is not None
-        group_id = self._membership.group_id
-        row = await self._read(
-            lambda: self._reader.one("SELECT generation FROM consumer_group WHERE group_id = ?", (group_id,))
-        )
-        return row is None or row[0] != self._generation
 
     async def _look(self) -> None:
         assert self._membership is not None

@@ -37,14 +37,11 @@ class DamagedRecord:
 
 @dataclass(slots=True)
 class Fetched:
-    """``next_offsets`` of the partitions from which something was taken, damaged and trimmed records included.
-
-    ``generation`` of the group that was asked about, seen in the same look."""
+    """``next_offsets`` of the partitions from which something was taken, damaged and trimmed records included."""
 
     records: list[Delivered] = field(default_factory=list)
     damaged: list[DamagedRecord] = field(default_factory=list)
     next_offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    generation: int | None = None
 
 
 class Reader:
@@ -58,13 +55,13 @@ class Reader:
         self._values = ValueReader(directory)
         self._first = 0
 
-    def fetch(self, positions: Mapping[TopicPartition, int], max_records: int, group_id: int = 0) -> Fetched:
+    def fetch(self, positions: Mapping[TopicPartition, int], max_records: int) -> Fetched:
         """Take up to ``max_records`` records and about ``FETCH_BYTES``, beginning at another partition each time."""
         fetched = Fetched()
         room_bytes = FETCH_BYTES
         try:
             with translated(self._directory):
-                ready = self._ready(positions, group_id, fetched)
+                ready = self._ready(positions)
                 waiting = sum(end - positions[partition] for partition, end in ready)
                 few = self._few(positions, ready) if waiting <= min(max_records, _FEW_RECORDS) else None
                 for index, (partition, end) in enumerate(ready):
@@ -86,11 +83,6 @@ class Reader:
             found = self._bounds()
         return {partition: found[self._parts[partition]] for partition in partitions}
 
-    def one(self, statement: str, parameters: Sequence[Any]) -> Any:
-        """The first row of a statement, or None."""
-        with translated(self._directory):
-            return self._connection.execute(statement, parameters).fetchone()
-
     def close(self) -> None:
         self._values.forget()
         self._connection.close()
@@ -99,18 +91,13 @@ class Reader:
         rows = self._connection.execute("SELECT part_id, first_offset, next_offset FROM part")
         return {part_id: (first, following) for part_id, first, following in rows}
 
-    def _ready(
-        self, positions: Mapping[TopicPartition, int], group_id: int, fetched: Fetched
-    ) -> list[tuple[TopicPartition, int]]:
-        """Partitions with something to read, and where they end; and the group's generation, in one look."""
+    def _ready(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, int]]:
+        """Partitions with something to read, and where they end."""
         ends: dict[int, int] = dict(
             self._connection.execute(
-                "SELECT part_id, next_offset FROM part WHERE part_id BETWEEN ? AND ? "
-                "UNION ALL SELECT -1, generation FROM consumer_group WHERE group_id = ?",
-                (*self._span, group_id),
+                "SELECT part_id, next_offset FROM part WHERE part_id BETWEEN ? AND ?", self._span
             ).fetchall()
         )
-        fetched.generation = ends.pop(-1, None)
         parts = self._parts
         ready = [(at, ends[parts[at]]) for at, offset in positions.items() if offset < ends[parts[at]]]
         self._first += 1

@@ -1,7 +1,8 @@
-"""Telling readers that the log has changed, also when another process changed it.
+"""Telling readers that there is more for them, also when another process appended it.
 
-A thread asks SQLite for its ``data_version`` 50 times a second, and only while somebody waits. Each look costs tens of
-microseconds (a sleeping thread is woken); a log that no other process appends to is looked at less often.
+A thread asks SQLite for its ``data_version`` 50 times a second, and only while somebody waits; when that is another, it reads how
+far every partition is and which generation every group has. Each look costs tens of microseconds (a sleeping thread is woken);
+whoever waits says what it has, and is woken when there is more than that, not by another topic's traffic.
 """
 
 from __future__ import annotations
@@ -10,38 +11,47 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.backbone.embedded.log_schema import connect
 
 LOOK_EVERY_S = 0.02
+#: Partitions and groups in one numbering: ``part_id``, and below zero the groups.
+_STANDS = "SELECT part_id, next_offset FROM part UNION ALL SELECT -1 - group_id, generation FROM consumer_group"
+
+
+def place_of_group(group_id: int) -> int:
+    """What stands for a group beside the partitions, which are their ``part_id``."""
+    return -1 - group_id
 
 
 class Wakeup:
-    """A counter of changes seen. Take a ``ticket`` before looking, then ``wait`` for the counter to pass it."""
+    """How far every place is known to be: a partition's next offset, a group's generation. Both only ever grow."""
 
     def __init__(self, directory: Path, look_every_s: float = LOOK_EVERY_S) -> None:
         self._look_every_s = look_every_s
         self._connection = connect(directory, 1.0)
         self._loop = asyncio.get_running_loop()
-        self._changes = 0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._stands: dict[int, int] = {}
+        self._waiters: dict[asyncio.Future[None], Mapping[int, int]] = {}
         self._wanted = threading.Event()
         self._ended = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._watch, name="log-wakeup", daemon=True)
         self._thread.start()
 
-    @property
-    def ticket(self) -> int:
-        return self._changes
+    def is_past(self, known: Mapping[int, int]) -> bool:
+        """Whether any of these places stands beyond the value given for it."""
+        stands = self._stands
+        return any(stands.get(place, -1) > value for place, value in known.items())
 
-    async def wait(self, ticket: int, timeout_s: float) -> None:
-        """Return when something changed after the ticket was taken, or after the timeout."""
-        if self._changes != ticket or timeout_s <= 0 or self._closed:
+    async def wait(self, known: Mapping[int, int], timeout_s: float) -> None:
+        """Return when a place is past what is known of it, when ``notify`` is called, or after the timeout."""
+        if timeout_s <= 0 or self._closed or self.is_past(known):
             return
         waiter = self._loop.create_future()
-        self._waiters.add(waiter)
+        self._waiters[waiter] = known
         self._wanted.set()
         try:
             async with asyncio.timeout(timeout_s):
@@ -49,17 +59,21 @@ class Wakeup:
         except TimeoutError:
             pass
         finally:
-            self._waiters.discard(waiter)
+            self._waiters.pop(waiter, None)
             if not self._waiters:
                 self._wanted.clear()
 
+    def tell(self, stands: Mapping[int, int]) -> None:
+        """Say how far some places are. Call from the event loop."""
+        mine = self._stands
+        news = {place: value for place, value in stands.items() if value > mine.get(place, -1)}
+        if news:
+            mine.update(news)
+            self._wake([waiter for waiter, known in self._waiters.items() if self.is_past(known)])
+
     def notify(self) -> None:
-        """Say in this process that something changed. Call from the event loop."""
-        self._changes += 1
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        """Have all who wait look again, whatever they wait for. Call from the event loop."""
+        self._wake(list(self._waiters))
 
     def close(self) -> None:
         """Wake all who wait and stop the thread. Blocks for the look under way."""
@@ -70,14 +84,23 @@ class Wakeup:
         self._thread.join()
         self._connection.close()
 
+    def _wake(self, waiters: list[asyncio.Future[None]]) -> None:
+        for waiter in waiters:
+            del self._waiters[waiter]
+            if not waiter.done():
+                waiter.set_result(None)
+
     def _watch(self) -> None:
-        seen = -1
+        seen, told = -1, dict[int, int]()
         while not self._closed:
             self._wanted.wait()
             with contextlib.suppress(sqlite3.Error):
                 version = self._connection.execute("PRAGMA data_version").fetchone()[0]
                 if version != seen:
-                    seen = version
-                    with contextlib.suppress(RuntimeError):  # the loop is closed already
-                        self._loop.call_soon_threadsafe(self.notify)
+                    stands = dict(self._connection.execute(_STANDS).fetchall())
+                    news = dict(stands.items() - told.items())
+                    seen, told = version, stands
+                    if news:
+                        with contextlib.suppress(RuntimeError):  # the loop is closed already
+                            self._loop.call_soon_threadsafe(self.tell, news)
             self._ended.wait(self._look_every_s)
