@@ -253,6 +253,8 @@ class CameraWorker:
             await self._announce(await self._around.workroom.turn(self.camera_id, lambda: engine.flush) or [])
             self._book.amend(engine.fates.since(before))
         silent_ns = self._around.clock.monotonic_ns() - self._heard_ns
+        if silent_ns < NS_PER_S:
+            return
         if silent_ns > SILENCE_S * NS_PER_S and engine.has_open_presence:
             await self._end_presences()
         engine.sight.silent(silent_ns)

@@ -34,8 +34,8 @@ _log = structlog.get_logger(__name__)
 
 GROUP = "analyze"
 _COMMIT_EVERY_S = 2.0
-#: Least time between two looks at the log. Every look costs as much as a tenth of a frame's decoding, and a chunk is 8 frames.
-_LOOK_EVERY_S = 0.1
+#: Least time between two looks at the log, half of the longest chunk: each look costs as much as decoding a frame does.
+_LOOK_EVERY_S = 0.16
 _MOST_RECORDS = 128
 #: A camera silent this long no longer holds the offset back.
 _SILENT_S = 60.0

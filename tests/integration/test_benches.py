@@ -35,7 +35,7 @@ TINY: dict[str, tuple[str, str]] = {
         "bench.run_trial = lambda _, cameras, seconds, **__: Trial(cameras, seconds, resident_bytes=[1])",
         "--seconds 1",
     ),
-    "service": (f"{_SHORT_CLIP}; bench._LIMIT_S = 0.3", "--cameras 1 --seconds 2"),
+    "service": (f"{_SHORT_CLIP}; bench._LIMIT_S = 0.3", "--cameras 1 --seconds 2 --trials 1"),
     "simulation": ("bench.CAMERAS = bench.CAMERAS[:1]", "--frames 1 --rounds 1 --paced 0"),
     "store": ("", "--seconds 0.02"),
     "tracking": ("", "--without-libraries"),

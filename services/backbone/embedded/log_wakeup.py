@@ -1,8 +1,8 @@
 """Telling readers that there is more for them, also when another process appended it.
 
-A thread asks SQLite for its ``data_version`` 50 times a second, and only while somebody waits; when that is another, it reads how
-far every partition is and which generation every group has. Each look costs tens of microseconds (a sleeping thread is woken);
-whoever waits says what it has, and is woken when there is more than that, not by another topic's traffic.
+A thread asks SQLite for its ``data_version`` 50 times a second, and only while somebody waits. Whoever waits says what it has;
+when the version is another, the thread looks at those partitions and groups alone, and the event loop is woken only if there is
+more. Each look costs tens of microseconds (a sleeping thread is woken), and in a busy log every one finds another version.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.backbone.embedded.log_schema import connect
 
 LOOK_EVERY_S = 0.02
-#: Partitions and groups in one numbering: ``part_id``, and below zero the groups.
-_STANDS = "SELECT part_id, next_offset FROM part UNION ALL SELECT -1 - group_id, generation FROM consumer_group"
+#: A partition's place is its ``part_id``, a group's lies below zero.
+_STANDS = (
+    "SELECT part_id, next_offset FROM part WHERE part_id IN ({0}) UNION ALL "
+    "SELECT -1 - group_id, generation FROM consumer_group WHERE -1 - group_id IN ({0})"
+)
 
 
 def place_of_group(group_id: int) -> int:
-    """What stands for a group beside the partitions, which are their ``part_id``."""
+    """What stands for a group beside the partitions."""
     return -1 - group_id
 
 
@@ -35,6 +38,8 @@ class Wakeup:
         self._loop = asyncio.get_running_loop()
         self._stands: dict[int, int] = {}
         self._waiters: dict[asyncio.Future[None], Mapping[int, int]] = {}
+        self._asked: tuple[Mapping[int, int], ...] = ()  # what the thread sees of them
+        self._asked_anew = False
         self._wanted = threading.Event()
         self._ended = threading.Event()
         self._closed = False
@@ -52,16 +57,15 @@ class Wakeup:
             return
         waiter = self._loop.create_future()
         self._waiters[waiter] = known
-        self._wanted.set()
+        self._ask()
         try:
             async with asyncio.timeout(timeout_s):
                 await waiter
         except TimeoutError:
             pass
         finally:
-            self._waiters.pop(waiter, None)
-            if not self._waiters:
-                self._wanted.clear()
+            if self._waiters.pop(waiter, None) is not None:
+                self._ask()
 
     def tell(self, stands: Mapping[int, int]) -> None:
         """Say how far some places are. Call from the event loop."""
@@ -89,18 +93,34 @@ class Wakeup:
             del self._waiters[waiter]
             if not waiter.done():
                 waiter.set_result(None)
+        if waiters:
+            self._ask()
+
+    def _ask(self) -> None:
+        """Tell the thread who waits. A version that it has seen already may hold what somebody new waits for."""
+        self._asked = tuple(self._waiters.values())
+        self._asked_anew = True
+        if self._asked:
+            self._wanted.set()
+        else:
+            self._wanted.clear()
 
     def _watch(self) -> None:
-        seen, told = -1, dict[int, int]()
+        seen = -1
         while not self._closed:
             self._wanted.wait()
             with contextlib.suppress(sqlite3.Error):
                 version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-                if version != seen:
-                    stands = dict(self._connection.execute(_STANDS).fetchall())
-                    news = dict(stands.items() - told.items())
-                    seen, told = version, stands
-                    if news:
-                        with contextlib.suppress(RuntimeError):  # the loop is closed already
-                            self._loop.call_soon_threadsafe(self.tell, news)
+                if version != seen or self._asked_anew:
+                    self._asked_anew = False  # before it is read what is asked
+                    self._look(self._asked)
+                    seen = version
             self._ended.wait(self._look_every_s)
+
+    def _look(self, asked: Sequence[Mapping[int, int]]) -> None:
+        """In the thread: how far the places are that are waited for; the loop hears of it if one is past what is known."""
+        places = ",".join(map(str, {place for known in asked for place in known}))
+        stands = dict(self._connection.execute(_STANDS.format(places)).fetchall())
+        if any(stands.get(place, -1) > value for known in asked for place, value in known.items()):
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self.tell, stands)
