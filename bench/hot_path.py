@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 import structlog
 
-from bench.hot.clips import ANALYSED_PER_S, FORMS, Form, people, still
+from bench.hot.clips import ANALYSED_PER_S, FORMS, FRAMES_PER_S, Form, people, still
 from bench.hot.ours import (
     ALWAYS_OPEN,
     ALWAYS_SHUT,
@@ -100,7 +100,7 @@ def crowded(model: Model, form: Form, seconds: float, rounds: int) -> dict[str, 
     clip = people(form, seconds)
     stream = Stream.of(clip)
     found = found_by_ours(model, stream)
-    usual = Usual(model.session, model.entry.input.width, model.entry.input.height, model.entry.person_classes[0])
+    usual = usual_of(model)
     theirs = usual.run(clip, set(found))[1]
     usual.spent_s.clear()
     timed = interleaved(model, stream, clip, usual, set(found), rounds)
@@ -112,6 +112,10 @@ def crowded(model: Model, form: Form, seconds: float, rounds: int) -> dict[str, 
         **compared(timed, frames, form, agree(found, theirs), track_us), "health_us": health_us(stream),
         "usual_stages_us": {k: v / frames / rounds * 1e6 for k, v in usual.spent_s.items()} | {"track": track_us},
     }  # fmt: skip
+
+
+def usual_of(model: Model) -> Usual:
+    return Usual(model.session, model.entry.input.width, model.entry.input.height, model.entry.person_classes[0])
 
 
 def found_by_ours(model: Model, stream: Stream) -> dict[int, Detections]:
@@ -169,19 +173,24 @@ def empty(model: Model, form: Form, seconds: float, rounds: int) -> dict[str, An
     decodes: list[float] = []
     shut: list[float] = []
     whole: list[float] = []
-    for _ in range(2 * rounds):
+    usuals: list[float] = []
+    usual, analysed = usual_of(model), set(range(0, len(stream.units), FRAMES_PER_S // ANALYSED_PER_S))
+    for number in range(2 * rounds):
+        if number % 2:
+            usuals.append(usual.run(clip, analysed)[0])
         decodes.append(run_limit(stream, lambda: None, set())[0])
         shut.append(run_engine(engine_for(model, MotionGate(ALWAYS_SHUT)), stream))
         engine = engine_for(model, MotionGate())
         whole.append(run_engine(engine, stream))
     frames = engine.fates.looked
     stages = least_stages(model, stream, GatePolicy())
-    shut_us, whole_us, decode_us = (min(spent) / frames * 1e6 for spent in (shut, whole, decodes))
+    shut_us, whole_us, decode_us, usual_us = (min(spent) / frames * 1e6 for spent in (shut, whole, decodes, usuals))
     return {
         "clip": clip.stem, "width": form.width, "height": form.height, "frames": frames, "model": model.name,
         **{f"{stage}_us": stages[stage] for stage in STAGES},
         "whole_us": shut_us, "limit_us": decode_us, "ratio_to_limit": shut_us / decode_us, "goal": STILL_GOAL,
         "met": shut_us <= STILL_GOAL * decode_us, "whole_with_looks_us": whole_us,
+        "usual_us": usual_us, "usual_ratio_gated": usual_us / whole_us,
         "ratio_to_limit_with_looks": whole_us / decode_us, "gated_looks": engine.fates.analysed / frames,
         "cameras_per_core": 1e6 / ANALYSED_PER_S / whole_us, "boxes_agree": None,
     }  # fmt: skip
@@ -222,7 +231,8 @@ def notes(model: Model, rows: list[dict[str, Any]]) -> list[str]:
         "us of CPU per analysed frame, one thread, least of interleaved rounds; stages: runs of their own, clocks included",
         "beside the path, not in whole_us: health_us, a look at the camera's health each second; rules, records (bench.service)",
         "rows with people hold the gate open, as it is while somebody is followed; gated_us has it working",
-        "still rows: whole_us with the gate shut but for the first frame; with_looks: a look every 5 s, as it is set by default",
+        "still rows: whole_us with the gate shut but for the first frame; with_looks: a look every 5 s, as it is set by default;"
+        " usual_us without a tracker, which has nothing to do",
     ]
     if any(row.get("usual_stages_us", {}).get("track", 0.0) is None for row in rows):
         said.append("trackers' ByteTrack could not be had: usual_us is without a tracker, and so too low")
