@@ -49,6 +49,8 @@ _INVENTED_MOMENTS = 2
 _VARIED_SHARE = 1 / 6
 _MOMENTS = 6  # times of day for each camera: the light of each is worked out once
 _PADDING = 114
+#: What the drawing library keeps of a building, some 200 MB, is freed with its process only.
+_PARTS_PER_PROCESS = 8
 #: Of these pictures so many show nobody, or whoever happens to be there.
 _ANYHOW = 0.1
 
@@ -176,9 +178,11 @@ def write(folder: Path, pictures: int, seed: int, unseen: str, jobs: int) -> Non
     """Draw until there are at least ``pictures``, in ``jobs`` processes; the result does not depend on their number."""
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     parts = _parts(folder / "parts", pictures, seed, unseen)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for number, _ in enumerate(pool.map(_Part.render, parts), 1):
-            print(f"{number}/{len(parts)} parts", flush=True)
+    for first in range(0, len(parts), jobs * _PARTS_PER_PROCESS):
+        some = parts[first : first + jobs * _PARTS_PER_PROCESS]
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            for number, _ in enumerate(pool.map(_Part.render, some), first + 1):
+                print(f"{number}/{len(parts)} parts", flush=True)
     loaded = [np.load(part.file) for part in parts]
     np.save(folder / "pictures.npy", np.concatenate([one["pictures"] for one in loaded]))
     counts = np.concatenate([one["counts"] for one in loaded])

@@ -1,4 +1,4 @@
-"""What stands in an invented room: pieces of the catalogue where they do not collide, along walls and in the middle.
+"""What stands in an invented room: pieces of the catalogue where they do not collide, close to cameras, along walls, amid it.
 
 Belongs here: which pieces a kind of room has and where they may stand. Does not belong here: plans of houses (``invented.py``).
 """
@@ -18,18 +18,19 @@ Part = dict[str, Any]
 _DOOR_M = 0.95
 #: Of each kind of room: what may stand along its walls (kind, at most), and what in its middle.
 _ALONG: dict[str, tuple[tuple[FurnitureKind, int], ...]] = {
-    "activity": (("shelf", 3), ("bookshelf", 2), ("cupboard", 1), ("cubbies", 1), ("sofa", 1), ("toy_box", 2), ("plant", 1),
+    "activity": (("shelf", 3), ("bookshelf", 2), ("cupboard", 1), ("cubbies", 1), ("sofa", 1), ("toy_box", 2), ("plant", 2),
                  ("play_kitchen", 1), ("bench", 1), ("easel", 1), ("desk", 1)),
     "nap": (("cot", 7), ("crib", 3), ("cupboard", 1), ("adult_chair", 1), ("shelf", 1), ("plant", 1)),
-    "corridor": (("cubbies", 2), ("bench", 2), ("plant", 1), ("shelf", 1)),
-    "entrance": (("desk", 1), ("bench", 2), ("cubbies", 1), ("plant", 2), ("adult_chair", 1), ("scale", 1)),
+    "corridor": (("cubbies", 2), ("bench", 2), ("plant", 2), ("shelf", 1)),
+    "entrance": (("desk", 1), ("bench", 2), ("cubbies", 1), ("plant", 3), ("adult_chair", 2), ("scale", 1)),
     "kitchen": (("counter", 3), ("stove", 1), ("sink", 1), ("fridge", 1), ("freezer", 1), ("cupboard", 1)),
-    "office": (("desk", 2), ("adult_chair", 2), ("cupboard", 2), ("bookshelf", 1), ("plant", 1), ("sofa", 1)),
+    "office": (("desk", 2), ("adult_chair", 2), ("cupboard", 2), ("bookshelf", 1), ("plant", 2), ("sofa", 1)),
     "yard": (("shrub", 4), ("tree", 2), ("bench", 2)),
 }  # fmt: skip
 _AMID: dict[str, tuple[tuple[FurnitureKind, int], ...]] = {
     "activity": (("table", 2), ("round_table", 2), ("mat", 2), ("rug", 1), ("shelf", 2), ("screen", 1), ("cushion", 3),
-                 ("blocks", 2), ("ball", 2), ("slide", 1), ("playhouse", 1), ("toy_box", 1), ("easel", 1), ("step_stool", 1)),
+                 ("blocks", 2), ("ball", 2), ("slide", 1), ("playhouse", 1), ("toy_box", 1), ("easel", 1), ("step_stool", 1),
+                 ("chair", 3), ("adult_chair", 1)),
     "nap": (("cot", 8), ("rug", 1), ("mobile", 1), ("cushion", 1)),
     "corridor": (),
     "entrance": (("rug", 1), ("step_stool", 1)),
@@ -38,14 +39,26 @@ _AMID: dict[str, tuple[tuple[FurnitureKind, int], ...]] = {
     "yard": (("slide", 1), ("sandpit", 1), ("playhouse", 1), ("seesaw", 1), ("mat", 2), ("ball", 3), ("tree", 2), ("shrub", 2),
              ("bench", 1), ("table", 1)),
 }  # fmt: skip
+#: What may stand close to a camera and be taken for somebody, within and outdoors.
+_NEAR: tuple[FurnitureKind, ...] = ("plant", "plant", "plant", "chair", "chair", "adult_chair", "easel", "toy_box", "cushion",
+                                    "step_stool", "scale")  # fmt: skip
+_NEAR_OUTDOORS: tuple[FurnitureKind, ...] = ("shrub", "shrub", "plant", "ball", "seesaw")
+_NEAR_M = (0.6, 2.2)
 _ON_WALLS: tuple[FurnitureKind, ...] = ("poster", "poster", "drawings", "drawings", "board", "clock", "extinguisher")
 _RESIZED = ("shelf", "bookshelf", "cupboard", "cubbies", "table", "mat", "rug", "counter", "sofa", "bench", "island", "plant",
-            "tree", "shrub", "poster", "drawings", "board", "sandpit", "slide", "screen", "toy_box", "desk")  # fmt: skip
+            "tree", "shrub", "poster", "drawings", "board", "sandpit", "slide", "screen", "toy_box", "desk", "chair",
+            "adult_chair")  # fmt: skip
+#: How often a piece keeps the colour that the catalogue gives it; what grows is seldom painted.
+_OWN_COLOUR, _GROWN = 0.2, 0.75
+_GROWS = ("plant", "tree", "shrub")
 
 
-def furnished(room: Part, doors: list[tuple[float, float]], chance: Chance) -> list[Part]:
-    """Pieces for a room, none in another's place nor before a door."""
+def furnished(room: Part, doors: list[tuple[float, float]], cameras: list[Part], chance: Chance) -> list[Part]:
+    """Pieces for a room that ``cameras`` look at, none in another's place nor before a door."""
     stand = _Room(room, doors, chance)
+    for camera in cameras:
+        for _ in range(int(chance.integers(0, 3))):
+            stand.before(camera)
     for kind, most in _ALONG[room["kind"]]:
         for _ in range(int(chance.integers(0, most + 1))):
             stand.along(kind)
@@ -60,10 +73,22 @@ def furnished(room: Part, doors: list[tuple[float, float]], chance: Chance) -> l
 
 class _Room:
     def __init__(self, room: Part, doors: list[tuple[float, float]], chance: Chance) -> None:
-        self.chance, self.id = chance, room["id"]
+        self.chance, self.id, self.near = chance, room["id"], _NEAR_OUTDOORS if room["kind"] == "yard" else _NEAR
         self.x0, self.y0, self.x1, self.y1 = room["rectangle"]
         self.taken = [(x - _DOOR_M, y - _DOOR_M, x + _DOOR_M, y + _DOOR_M) for x, y in doors]
         self.pieces: list[Part] = []
+
+    def before(self, camera: Part) -> None:
+        """In a camera's sight and close to it, seen steeply from above."""
+        kind = self.near[int(self.chance.integers(len(self.near)))]
+        size = self._size(kind)
+        (x, y, _), (look_x, look_y, _) = camera["at"], camera["look_at"]
+        ahead, aside = math.atan2(look_y - y, look_x - x), math.radians(camera["hfov_deg"]) * 0.45
+        for _ in range(8):
+            turn, away = ahead + float(self.chance.uniform(-aside, aside)), float(self.chance.uniform(*_NEAR_M))
+            spot = (x + away * math.cos(turn), y + away * math.sin(turn))
+            if self._put(kind, spot, float(self.chance.uniform(-180, 180)), size, 0.0):
+                return
 
     def along(self, kind: FurnitureKind) -> None:
         """With its back to a wall; a bed's head to it."""
@@ -137,7 +162,7 @@ class _Room:
         wider, deeper, higher = (
             self.chance.uniform(0.75, 1.35),
             self.chance.uniform(0.85, 1.2),
-            self.chance.uniform(0.8, 1.25),
+            self.chance.uniform(0.8, 1.25 if kind != "plant" else 1.75),
         )
         return (w * float(wider), d * float(deeper) if d > 0.06 else d, h * float(higher) if h > 0.05 else h)
 
@@ -166,6 +191,12 @@ class _Room:
     def _add(
         self, kind: FurnitureKind, spot: tuple[float, float], turn: float, size: tuple[float, float, float]
     ) -> None:
+        piece = {"kind": kind, "room": self.id, "at": spot, "turn_deg": (turn + 180.0) % 360.0 - 180.0, "size_m": size}
+        if self.chance.random() >= (_GROWN if kind in _GROWS else _OWN_COLOUR):
+            piece["colour"] = self._colour()
+        self.pieces.append(piece)
+
+    def _colour(self) -> str:
         colour = colorsys.hls_to_rgb(
             self.chance.random(), self.chance.uniform(0.4, 0.88), self.chance.uniform(0.05, 0.7)
         )
@@ -173,7 +204,4 @@ class _Room:
             colour = colorsys.hls_to_rgb(
                 self.chance.uniform(0.06, 0.11), self.chance.uniform(0.4, 0.8), self.chance.uniform(0.2, 0.6)
             )
-        self.pieces.append({
-            "kind": kind, "room": self.id, "at": spot, "turn_deg": (turn + 180.0) % 360.0 - 180.0, "size_m": size,
-            "colour": "#" + "".join(f"{round(255 * part):02x}" for part in colour),
-        })  # fmt: skip
+        return "#" + "".join(f"{round(255 * part):02x}" for part in colour)

@@ -44,12 +44,13 @@ def invented_building(chance: Chance, cameras: int) -> Building:
     plan = _Plan(chance)
     document = plan.document()
     doors = {part["id"]: plan.door_spots(part["id"]) for part in document["rooms"]}
-    for room in document["rooms"]:
-        document["furniture"] += furnished(room, doors[room["id"]], chance)
     order = chance.permutation(len(document["rooms"]))
     for index in range(cameras):
         room = document["rooms"][int(order[index % len(order)])]
         document["cameras"].append(_camera(room, index, chance))
+    for room in document["rooms"]:
+        watching = [camera for camera in document["cameras"] if camera["room"] == room["id"]]
+        document["furniture"] += furnished(room, doors[room["id"]], watching, chance)
     return Building.model_validate(document)
 
 

@@ -1,6 +1,7 @@
 """Houses, furniture and company that nobody planned (``bench/nursery_detector``): they obey the rules of a house all the same."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -100,10 +101,30 @@ def test_every_camera_hangs_in_its_room_and_sees_most_of_its_floor(house: Buildi
 
 def test_a_room_of_the_same_seed_is_furnished_alike() -> None:
     room = {"id": "r", "kind": "activity", "rectangle": (0.0, 0.0, 6.0, 5.0), "ceiling_m": 2.8}
-    first, again = (furnished(room, [(3.0, 0.0)], np.random.default_rng(4)) for _ in range(2))
+    first, again = (furnished(room, [(3.0, 0.0)], [], np.random.default_rng(4)) for _ in range(2))
     assert first == again
     assert len(first) > 5
-    assert first != furnished(room, [(3.0, 0.0)], np.random.default_rng(5))
+    assert first != furnished(room, [(3.0, 0.0)], [], np.random.default_rng(5))
+
+
+def test_plants_and_chairs_stand_close_to_some_cameras_and_most_of_what_grows_is_as_it_grew() -> None:
+    """A network that never saw them from there takes them for people."""
+    near: Counter[str] = Counter()
+    plants = []
+    for seed in range(12):
+        house = _house(seed)
+        plants += [piece for piece in house.furniture if piece.kind == "plant"]
+        for camera in house.cameras:
+            model = camera_model(camera)
+            for piece in house.furniture:
+                middle = (*piece.foot[:2], piece.size[2] / 2)
+                pixel, depth = (part[0] for part in model.project([middle]))
+                if 0 < depth < 3.0 and (pixel > 0).all() and (pixel < (camera.width_px, camera.height_px)).all():
+                    near[piece.kind] += piece.room == camera.room
+
+    assert near["plant"] >= 8 and near["chair"] >= 8
+    assert 0.6 < np.mean([piece.colour is None for piece in plants]) < 0.9
+    assert max(piece.size[2] for piece in plants) > 1.4
 
 
 def test_company_is_the_same_for_the_same_seed(house: Building) -> None:
