@@ -69,6 +69,8 @@ class HealthPolicy:
     sudden_ns: int = 4 * NS_PER_S
     lit_level: float = 45.0
     slate_spread: float = 0.5
+    #: Edges sharper than this were drawn, or there is light to see by.
+    drawn_sharpness: float = 0.5
     #: Of the pixels seen at full resolution; equal but for this share is the same picture.
     same_share: float = 0.002
     #: A camera that shows less change than this in its quietest moments has no noise to miss: frozen cannot be told.
@@ -200,6 +202,8 @@ def _find(policy: HealthPolicy, health: Health, now: Glimpse, changed: float) ->
     if now.spread_level < policy.slate_spread and changed <= policy.same_share:
         return measured, "lost"  # no sensor is that even: somebody's slate, or nothing at all
     if now.mean_level < policy.dark_level and now.bright_level < policy.dark_bright_level:
+        if changed <= policy.same_share and now.sharpness >= policy.drawn_sharpness:
+            return measured, "lost"  # sharp writing on black that repeats itself to the bit: "stream is offline"
         sudden = health.state == "covered" or _lately_lit(policy, health, now)
         return measured, "covered" if sudden and _shut(policy, health.reference, now) else "dark"
     known = health.reference
@@ -232,7 +236,7 @@ def _compare(
     gone = lost_share(now.blocks, known.blocks)
     measured |= {"edges_alike": alike, "layout_alike": layout, "edges_lost_percent": 100 * gone}
     if gone >= policy.covered_blocks and layout < policy.covered_likeness:
-        return measured, "covered"
+        return measured, "lost" if _is_slate(policy, health, changed) else "covered"
     blurred = known.sharpness > 0 and now.sharpness < policy.blurred_share * known.sharpness
     if blurred and layout >= policy.blurred_likeness:
         return measured, "defocused"
@@ -246,11 +250,14 @@ def _compare(
     elsewhere = alike < policy.moved_edges and layout < policy.moved_layout
     if not (turned or elsewhere):
         return measured, None
-    # Another picture that never changes was not seen by a lens: a slate in place of the camera.
+    return measured, "lost" if _is_slate(policy, health, changed) else "moved"
+
+
+def _is_slate(policy: HealthPolicy, health: Health, changed: float) -> bool:
+    """Whether another picture never changes, as none does that was seen by a lens: a slate in place of the camera."""
     still = health.stillness
     usual = (*still.history, *(pair.changed for pair in still.window[: -policy.window_looks]))
-    slate = changed <= policy.same_share and _noisy(policy, usual)
-    return measured, "lost" if slate else "moved"
+    return changed <= policy.same_share and _noisy(policy, usual)
 
 
 def _new_light(health: Health, now: Glimpse) -> bool:

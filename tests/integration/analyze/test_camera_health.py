@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import chain, takewhile
 from pathlib import Path
 
 import av
@@ -65,6 +66,56 @@ def test_a_tampered_clip_raises_its_own_kind(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_any_other_clip_is_silent(name: str) -> None:
     assert changes(frames_of(SHARED / name)) == []
+
+
+def room(seconds: float) -> Iterator[tuple[int, VideoFrame]]:
+    """The beginning of a real clip."""
+    return takewhile(lambda one: one[0] < START_NS + seconds * NS_PER_S, frames_of(CLIPS / "room_people_12fps.mp4"))
+
+
+def repeated(frames: Sequence[VideoFrame], from_s: float, seconds: float) -> Iterator[tuple[int, VideoFrame]]:
+    """The same pictures again and again, two a second."""
+    for number in range(round(2 * seconds)):
+        yield START_NS + round((from_s + number / 2) * NS_PER_S), frames[15 * number % len(frames)]
+
+
+def dimmed(frame: VideoFrame, share: float) -> VideoFrame:
+    picture = frame.to_ndarray(format="yuv420p")
+    picture[: frame.height] = 16 + (picture[: frame.height].astype(np.int16) - 16) * share
+    return VideoFrame.from_ndarray(picture, format="yuv420p")
+
+
+@pytest.mark.skipif(
+    not CLIPS.is_dir(), reason="the no-signal pictures are not beside this checkout; drawn ones are judged below"
+)
+@pytest.mark.parametrize("name", ["mediamtx_offline_h264.mp4", "mediamtx_offline_h265.mp4", "silent-black-10s.mp4"])
+@pytest.mark.parametrize("shown_from_s", [0.0, 20.0])
+@pytest.mark.parametrize("same_size", [False, True])
+def test_a_no_signal_picture_is_a_camera_that_is_lost(name: str, shown_from_s: float, same_size: bool) -> None:
+    slate = [frame for _, frame in frames_of(SHARED / "bad_media" / name)]
+    if same_size:
+        slate = [frame.reformat(768, 432) for frame in slate[:30]]
+    found = changes(chain(room(shown_from_s), repeated(slate, shown_from_s, 10)))
+    assert [state for state, _, _ in found] == ["lost"]
+    assert found[0][1] <= shown_from_s + 5.0
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the clips are not beside this checkout; drawn ones are judged below")
+def test_a_real_picture_that_stands_still_is_frozen() -> None:
+    seen = list(room(40.0))
+    found = changes(chain(seen, repeated([seen[-1][1]], 40.0, 30)))
+    assert [state for state, _, _ in found] == ["frozen"]
+    assert 40.0 <= found[0][1] <= 65.0
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the clips are not beside this checkout; drawn ones are judged below")
+def test_a_real_room_whose_lamps_go_out_is_dark_and_well_again_with_them() -> None:
+    def lamps() -> Iterator[tuple[int, VideoFrame]]:
+        for frame_ns, frame in room(40.0):
+            seconds = (frame_ns - START_NS) / NS_PER_S
+            yield frame_ns, dimmed(frame, 0.08) if 15.0 <= seconds < 30.0 else frame
+
+    assert [state for state, _, _ in changes(lamps())] == ["dark", "ok"]
 
 
 def drawn(seconds: int, *, frozen_from_s: int | None = None, nudged_from_s: int | None = None) -> Iterator[VideoFrame]:
