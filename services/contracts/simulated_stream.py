@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
+from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl, quote
 
 from services.contracts.ids import NAME_PATTERN
@@ -20,6 +20,8 @@ USUAL_AT_S = 9 * 3600.0 + 40 * 60.0
 #: Of the environment: seconds UTC at which every simulated place shows its ``at``, or a file that will say so: until it is there
 #: nobody sees anything. A URL's own ``epoch`` comes first.
 EPOCH_VARIABLE = "KANHU_SIMULATION_EPOCH"
+#: How a day's care is cut (domain S-14).
+ServiceMode = Literal["full-day", "half-day", "hourly", "closed"]
 _CLOCK = re.compile(r"^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$")
 _SIZE = re.compile(r"^(\d{2,4})x(\d{2,4})$")
 _PLACE = re.compile(r"^[^\x00-\x1f]{1,400}$")
@@ -30,8 +32,9 @@ class SimulatedStream:
     """``room`` is a camera, a room or a kind of room of ``building`` (a packaged name or a YAML file).
 
     The world shows ``at_s`` seconds after midnight of ``day`` at the instant ``epoch_s`` (s UTC; ``None``: the one agreed in the
-    surroundings, else when the place is first looked at), and goes on ``speed`` times as fast as the clock. ``script`` and
-    ``rate`` say what goes wrong. ``frames_per_s`` and ``size`` default to the camera's own. ``paced`` false: as fast as can be.
+    surroundings, else when the place is first looked at), and goes on ``speed`` times as fast as the clock. ``mode`` is how care
+    is cut (``None``: by the date). ``script`` and ``rate`` say what goes wrong. ``frames_per_s`` and ``size`` default to the
+    camera's own. ``paced`` false: as fast as can be.
     """
 
     room: str
@@ -49,6 +52,7 @@ class SimulatedStream:
     jitter_ms: int = 0
     size: tuple[int, int] | None = None
     paced: bool = True
+    mode: ServiceMode | None = None
 
 
 def parse_simulated(rest: str) -> SimulatedStream:
@@ -149,6 +153,12 @@ def _yes_or_no(text: str) -> bool:
     return text == "1"
 
 
+def _mode(text: str) -> str:
+    if text not in get_args(ServiceMode):
+        raise ValueError
+    return text
+
+
 def _plain(value: float) -> str:
     return repr(value) if value != int(value) else str(int(value))
 
@@ -157,6 +167,7 @@ _WORDS: dict[str, _Word] = {
     "seed": _Word("seed", _whole(0, 2**31 - 1), "7"),
     "building": _Word("building", _place, "sunflower", quote),
     "day": _Word("day", date.fromisoformat, "2026-03-02"),
+    "mode": _Word("mode", _mode, "half-day"),
     "at": _Word("at_s", _clock, "09:40", _written_clock),
     "epoch": _Word("epoch_s", _real(0.0, 1e11), "1772415600", _plain),
     "speed": _Word("speed", _real(0.01, 3600.0), "10", _plain),

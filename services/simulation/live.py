@@ -21,10 +21,10 @@ from pathlib import Path
 import structlog
 
 from services.contracts.errors import NotFound, Rejected
-from services.contracts.simulated_stream import EPOCH_VARIABLE, SimulatedStream
+from services.contracts.simulated_stream import EPOCH_VARIABLE, ServiceMode, SimulatedStream
 from services.contracts.time import NS_PER_S
 from services.simulation.building import Building, BuildingCamera, load_building
-from services.simulation.day.calendar import DAY_S
+from services.simulation.day.calendar import DAY_S, usual_mode
 from services.simulation.day.nursery_day import NurseryDay
 from services.simulation.day.script import Episode, load_script
 from services.simulation.day.sensors import Reading
@@ -47,10 +47,16 @@ class Place:
     first_day: int
     script: str | None
     rate: float
+    mode: ServiceMode | None = None
 
     @classmethod
     def of(cls, stream: SimulatedStream) -> Place:
-        return cls(stream.building, stream.seed, stream.day.toordinal(), stream.script, stream.rate)
+        return cls(stream.building, stream.seed, stream.day.toordinal(), stream.script, stream.rate, stream.mode)
+
+    def mode_of(self, index: int) -> ServiceMode | None:
+        """How care is cut on the ``index``-th day: as told on the first, and on those after it that the calendar leaves open."""
+        later_closed = index > 0 and usual_mode(date.fromordinal(self.first_day + index)) == "closed"
+        return None if later_closed else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +118,16 @@ class Days:
 
     def _made(self, index: int) -> NurseryDay:
         place = self.place
-        day = date.fromordinal(place.first_day) + timedelta(days=index)
+        day, mode = date.fromordinal(place.first_day) + timedelta(days=index), place.mode_of(index)
         try:
-            return NurseryDay(self.building, place.seed, day, script=self._script, rate=place.rate)
+            return NurseryDay(self.building, place.seed, day, mode, self._script, place.rate)
         except Rejected as error:
             if index == 0 or not self._script:
                 raise  # the script is wrong for the day that it was written for: that must be said
             logger.info(
                 "a script cannot be put on on a later day", script=place.script, day=str(day), why=str(error)[:200]
             )
-            return NurseryDay(self.building, place.seed, day, rate=place.rate)
+            return NurseryDay(self.building, place.seed, day, mode, rate=place.rate)
 
 
 @lru_cache(maxsize=8)

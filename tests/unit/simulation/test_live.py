@@ -63,6 +63,7 @@ def test_streams_of_one_institution_are_one_place_however_they_are_coded() -> No
     one, other = parse_simulated("nap?seed=2&size=320x180&fps=5"), parse_simulated("yard?seed=2&kbit_s=900&at=11:00")
     assert Place.of(one) == Place.of(other)
     assert Place.of(one) != Place.of(replace(one, seed=3))
+    assert Place.of(one) != Place.of(replace(one, mode="hourly"))
 
 
 @pytest.mark.parametrize(
@@ -93,10 +94,12 @@ def test_a_script_comes_by_name_or_from_a_file(tmp_path: Path) -> None:
 class _Day:
     """A day that only counts: every half hour a reading; a script is refused at week-ends."""
 
-    def __init__(self, building: Building, seed: int, day: date, script: Any = (), rate: float = 0.0) -> None:
+    def __init__(
+        self, building: Building, seed: int, day: date, mode: str | None = None, script: Any = (), rate: float = 0.0
+    ) -> None:
         if script and day.weekday() >= 5:
             raise Rejected("nobody is there")
-        self.day, self.scripted = day, bool(script)
+        self.day, self.mode, self.scripted = day, mode, bool(script)
 
     def sensor_readings(self, from_s: float, to_s: float) -> list[Reading]:
         return [Reading(t, f"{self.day}", "nap", "heartbeat") for t in range(0, 86_400, 1800) if from_s <= t < to_s]
@@ -116,3 +119,22 @@ def test_readings_go_on_over_midnight_none_twice_none_missing(days: Days) -> Non
 
 def test_a_script_that_a_later_day_cannot_hold_does_not_end_the_world(days: Days) -> None:
     assert (days.day(0).scripted, days.day(1).scripted, days.day(3).scripted) == (True, False, True)  # type: ignore[attr-defined]
+
+
+def test_care_is_cut_as_told_on_each_day_that_the_calendar_leaves_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "NurseryDay", _Day)
+    told = Days(Place.of(parse_simulated("nap?day=2026-03-06&mode=half-day&script=first-morning")))  # a Friday
+    assert [told.day(index).mode for index in range(4)] == ["half-day", None, None, "half-day"]
+    sunday = Days(Place.of(parse_simulated("nap?day=2026-03-08&mode=hourly")))
+    assert [sunday.day(index).mode for index in range(2)] == [
+        "hourly",
+        "hourly",
+    ]  # whoever names the day means that day
+
+
+def test_a_live_nursery_of_half_days_has_no_nap_and_is_empty_in_the_afternoon() -> None:
+    days = Days(Place.of(parse_simulated("nap?mode=half-day")))
+    assert days.day(0).mode == "half-day"
+    assert days.day(0).timetable.phase("nap") is None
+    assert days.world(10.5 * 3600.0).persons
+    assert not days.world(14.0 * 3600.0).persons
