@@ -24,7 +24,7 @@ from services.contracts.errors import Corrupt
 from services.contracts.media_record import Chunk, MediaRecord, RunEnd, RunStart
 from services.contracts.time import NS_PER_S
 from services.simulation.drawn_room import DrawnRoom
-from tests.integration.analyze.streams import SHARED, chunks, encode, muxed, run_start, watch
+from tests.integration.analyze.streams import chunks, encode, muxed, run_start, watch
 
 
 @pytest.fixture(scope="module")
@@ -137,27 +137,61 @@ def test_an_init_segment_that_is_none_is_refused_once_and_its_chunks_are_counted
     assert decoder.tally.unsynchronised_chunks == 1
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(
-        path.name
-        for path in (SHARED / "bad_media").glob("*")
-        if path.suffix in (".264", ".h264", ".265", ".mp4", ".ts")
-    )
-    if SHARED.exists()
-    else [],
-)
-def test_odd_media_ends_with_a_count(name: str) -> None:
-    """Whatever the muxer can make chunks of, decoder and engine get through, and every frame of it has a fate."""
-    try:
-        records = muxed(SHARED / "bad_media" / name)
-    except (Corrupt, av.error.FFmpegError, IndexError, ValueError, StopIteration) as error:
-        pytest.skip(f"no stream to decode: {error}")
+#: Pictures that can be had of each file, as the test material's INDEX says (``ffmpeg -vsync 0``), not as our own decoder does.
+PICTURES = {
+    "BA_MW_D.264": 100, "BA_MW_D_IDR_LOST.264": 70, "BA_MW_D_P_LOST.264": 99, "decord_corrupted.mp4": 49,
+    "bbb_800x640_768kbps_30fps_avc_2b_firstpts_10_sec.mp4": 120, "bbb_800x640_768kbps_30fps_avc_pyramid_3b.mp4": 120,
+    "edit_list_positive_shift.mp4": 270, "h264_10bits.mp4": 30, "h265_bframes.mp4": 30, "h265_video.mp4": 10,
+    "h265_with_metadata_track.mp4": 3, "invalid_userdata.mp4": 0, "mediamtx_offline_h264.mp4": 30,
+    "mediamtx_offline_h265.mp4": 30, "minimal.mp4": 1, "mp4ff_hevc.265": 50, "mp4ff_init_prog.mp4": 0,
+    "onvif_test_h264.mp4": 256, "onvif_test_h265.mp4": 302, "sample_2_byte_NAL_length.mp4": 30, "sample_empty_track.mp4": 30,
+    "sample_h265.ts": 30, "sample_mdat_too_long.mp4": 30, "sample_partially_fragmented.mp4": 30,
+    "sample_rotate_and_reflect.mp4": 30, "sample_without_stss.mp4": 30, "silent-black-10s.mp4": 300,
+    "video_rotation_90.mp4": 1, "video_with_failing_audio.mp4": 280, "x_pts_jumps_back.ts": 288,
+    "x_resolution_change.h264": 144, "x_truncated_faststart_60pct.mp4": 42,
+}  # fmt: skip
+#: Files of which the analysis has fewer pictures than ffmpeg, as measured once, and why.
+FEWER_PICTURES = {
+    # Of 9: a decoder that cannot look ahead learns how far pictures are reordered from those it loses; nothing declares it here.
+    "Cisco_Men_whisper_640x320_CABAC_Bframe_9.264": 2,
+    # Of 170 and 302: what libavcodec calls corrupt is no evidence, and is counted instead of shown.
+    "no_timescale.mp4": 123,
+    "x_bitflips_seed7.h264": 159,
+    # Of 175: behind the hole a new run begins amid a GOP, the file's only one.
+    "x_vfr_gap_bframes.mp4": 53,
+}
+#: No stream that the muxer takes: noise, no index, no video, or a codec that no camera here may send.
+NO_STREAM = {
+    "chunk_out_of_range.mp4", "mp4ff_2xSencNoMdat.mp4", "sample_audio_only.mp4", "sample_malformed_free_box.mp4",
+    "sample_vvc.mp4", "x_html_error_page.mp4", "x_random_bytes_seed3.mp4", "x_truncated_no_moov.mp4", "x_zero_length.mp4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "wanted"), sorted((PICTURES | FEWER_PICTURES).items()))
+def test_odd_media_gives_its_pictures_and_every_frame_a_fate(
+    name: str, wanted: int, clip: Callable[[str], Path]
+) -> None:
+    """Whatever the muxer can make chunks of, decoder and engine get through, and what can be seen of it is seen."""
+    records = muxed(clip(f"bad_media/{name}"))
     engine = CameraEngine(CameraConfig(camera_id="odd", url="sim:odd"))
     engine.use(Blind(), ModelName("blind", ""))
     watch(engine, records)
     assert engine.fates.frames == sum(frames_in(chunk) for chunk in chunks(records))
-    assert engine.fates.looked or not chunks(records) or engine.fates.skipped
+    few = min(3, wanted // 10)  # other versions of libavcodec may judge a damaged picture otherwise
+    assert wanted - few <= engine.fates.looked + engine.fates.unasked <= wanted + few, engine.fates
+    assert engine.fates.looked >= (1 if wanted else 0)
+
+
+@pytest.mark.parametrize("name", sorted(NO_STREAM))
+def test_what_holds_no_stream_is_refused(name: str, clip: Callable[[str], Path]) -> None:
+    with pytest.raises((Corrupt, av.error.FFmpegError, IndexError)):
+        muxed(clip(f"bad_media/{name}"))
+
+
+def test_no_odd_medium_is_forgotten(clip: Callable[[str], Path]) -> None:
+    suffixes = (".264", ".h264", ".265", ".mp4", ".ts")
+    found = {path.name for path in clip("bad_media").iterdir() if path.suffix in suffixes}
+    assert found == PICTURES.keys() | FEWER_PICTURES.keys() | NO_STREAM
 
 
 class Blind:
