@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from services.contracts.errors import KanhuError
 from services.contracts.simulated_stream import SimulatedStream
@@ -41,6 +41,16 @@ class _Scene:
     camera_id: str
     size: tuple[int, int]
     frames_per_s: int
+
+
+class _Turn(NamedTuple):
+    """A picture to send: its number and the stream's first one's, whether there is time to draw it, and the monotonic ns that
+    it is due at (``None``: as soon as can be)."""
+
+    index: int
+    first: int
+    fresh: bool
+    due_ns: int | None
 
 
 class SimulatedConnection:
@@ -71,14 +81,14 @@ class SimulatedConnection:
         if not self._painted():
             return
         picture = None
-        for index, first, fresh in self._paced() if self._stream.paced else self._at_once():
+        for index, first, fresh, due_ns in self._paced() if self._stream.paced else self._at_once():
             world_s = self._world_s(index)
             if fresh or picture is None:
                 picture = scene.studio.picture(scene.camera_id, world_s)
             if picture is None:
                 raise SourceFailed("lost", f"simulated camera {scene.camera_id} is unplugged")
             for packet in self._encoder.encode(frame_of(picture, scene.size, index - first, scene.frames_per_s)):
-                self._delay()
+                self._delay(due_ns)
                 pts = (index - first) * _TICKS_PER_S // scene.frames_per_s
                 arrival_ns = self._now_ns()
                 clock_ns = arrival_ns + self._clock_error_ns(world_s) if packet.is_keyframe else None
@@ -101,25 +111,29 @@ class SimulatedConnection:
             raise SourceFailed("unusable", str(error)) from error
         return True
 
-    def _paced(self) -> Iterator[tuple[int, int, bool]]:
-        """Numbers of pictures since the epoch as each is due, the first, and whether there is time to draw it.
-
-        All cameras of a rate draw at the same instants.
-        """
+    def _paced(self) -> Iterator[_Turn]:
+        """Pictures as each is due, numbered since the epoch: all cameras of a rate draw at the same instants."""
         rate, clock = self._scene.frames_per_s, self._agreed()
         if clock is None:
             return
         ahead_ns = self._now_ns() - time.monotonic_ns()  # the clock of the wall may be set; pictures keep coming evenly
         epoch_ns = clock.epoch_ns - ahead_ns
         first = index = -((epoch_ns - time.monotonic_ns()) * rate // NS_PER_S)
-        while not self._stop.wait(max(0.0, (epoch_ns + index * NS_PER_S // rate - time.monotonic_ns()) / NS_PER_S)):
+        latest_s = (
+            _LATEST_S + self._stream.jitter_ms / 1000
+        )  # what the network keeps back is not the camera's being busy
+
+        def due_ns(number: int) -> int:
+            return epoch_ns + number * NS_PER_S // rate
+
+        while self._waited(due_ns(index)):
             late = (time.monotonic_ns() - epoch_ns) * rate // NS_PER_S - index
             if late > _LONGEST_STILL_S * rate:
                 index += late
-            elif late > _LATEST_S * rate:
-                yield from ((missed, first, False) for missed in range(index, index + late))
+            elif late > latest_s * rate:
+                yield from (_Turn(missed, first, False, due_ns(missed)) for missed in range(index, index + late))
                 index += late
-            yield index, first, True
+            yield _Turn(index, first, True, due_ns(index))
             index += 1
 
     def _agreed(self) -> WorldClock | None:
@@ -131,10 +145,10 @@ class SimulatedConnection:
                 return None
         return clock
 
-    def _at_once(self) -> Iterator[tuple[int, int, bool]]:
+    def _at_once(self) -> Iterator[_Turn]:
         index = 0
         while not self._stop.is_set():
-            yield index, 0, True
+            yield _Turn(index, 0, True, None)
             index += 1
 
     def _world_s(self, index: int) -> float:
@@ -145,10 +159,17 @@ class SimulatedConnection:
         index, t_s = divmod(world_s, 86_400.0)
         return round(days.day(int(index)).clock_offset_s(self._scene.camera_id, t_s) * NS_PER_S)
 
-    def _delay(self) -> None:
-        """As a busy network does; the next picture is awaited from its own due time, so delays do not add up."""
-        if self._stream.jitter_ms:
-            self._stop.wait(self._chance.uniform(0.0, self._stream.jitter_ms / 1000))
+    def _delay(self, due_ns: int | None) -> None:
+        """As a busy network does: late by the jitter at most, and behind whatever came before.
+
+        Counted from when the picture was due, not from the one before it: delays longer than a picture's time would add up.
+        """
+        if self._stream.jitter_ms and due_ns is not None:
+            self._waited(due_ns + round(self._chance.uniform(0.0, self._stream.jitter_ms) * 1e6))
+
+    def _waited(self, until_ns: int) -> bool:
+        """Wait until an instant of the monotonic clock; ``False``: asked to stop."""
+        return not self._stop.wait(max(0.0, (until_ns - time.monotonic_ns()) / NS_PER_S))
 
 
 def _opened(stream: SimulatedStream) -> _Scene:

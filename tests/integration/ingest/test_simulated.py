@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from services.contracts.simulated_stream import EPOCH_VARIABLE, parse_simulated
+from services.ingest.sources import simulated
 from services.ingest.sources.connection import SourceFailed, SourcePacket
 from services.ingest.sources.simulated import SimulatedConnection
 from services.media import h264
@@ -149,6 +151,45 @@ def test_a_picture_that_takes_too_long_leaves_no_hole_in_the_stream(studio: Fake
     coded = packets(connection("yard?fps=10"), 40)
     assert np.diff([packet.pts for packet in coded]).tolist() == [9_000] * 39
     assert 15 <= len(studio.drawn("yard")) <= 30  # in place of what was due meanwhile the picture before was sent again
+
+
+class StillClock(threading.Event):
+    """A clock that goes on only while somebody waits: what the source waits for is all the time that passes."""
+
+    def __init__(self, now_ns: int) -> None:
+        super().__init__()
+        self.now_ns = now_ns
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now_ns += round((timeout or 0.0) * 1e9)
+        return self.is_set()
+
+
+@pytest.mark.parametrize("jitter_ms", [0, 80, 250, 1500])
+def test_pictures_are_late_by_the_jitter_at_most_and_the_rate_is_kept(
+    studio: FakeStudio, monkeypatch: pytest.MonkeyPatch, jitter_ms: int
+) -> None:
+    epoch_s, rate, count = 1_772_415_600, 10, 300
+    clock = StillClock(epoch_s * 10**9)
+    monkeypatch.setattr(simulated, "time", SimpleNamespace(monotonic_ns=lambda: clock.now_ns))
+    url = f"yard?fps={rate}&epoch={epoch_s}&jitter_ms={jitter_ms}&size=64x36"
+    source = SimulatedConnection(parse_simulated(url), now_ns=lambda: clock.now_ns, stop=clock)
+    sent = packets(source, count)
+    assert [packet.pts for packet in sent] == [index * 9_000 for index in range(count)]  # in order, none left out
+    arrivals_s = np.array([packet.arrival_ns for packet in sent]) / 1e9 - epoch_s
+    late_s = arrivals_s - np.arange(count) / rate
+    assert np.all(np.diff(arrivals_s) >= 0)
+    assert np.all((late_s >= -1e-6) & (late_s <= jitter_ms / 1000 + 1e-6))
+    assert np.ptp(late_s) >= 0.5 * jitter_ms / 1000  # and it is there, when asked for
+    assert (count - 1) / rate <= arrivals_s[-1] <= (count - 1) / rate + jitter_ms / 1000 + 1e-6
+    assert len(studio.drawn("yard")) == count  # a busy network does not keep the camera from drawing
+
+
+def test_as_fast_as_can_be_nothing_is_late(studio: FakeStudio) -> None:
+    clock = StillClock(0)
+    source = SimulatedConnection(parse_simulated("yard?pace=0&jitter_ms=2000"), now_ns=lambda: clock.now_ns, stop=clock)
+    assert len(packets(source, 20)) == 20
+    assert clock.now_ns == 0
 
 
 def test_an_agreed_epoch_makes_two_processes_show_one_world(
