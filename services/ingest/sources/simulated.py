@@ -47,7 +47,7 @@ class _Turn(NamedTuple):
     """A picture to send: its number and the stream's first one's, whether there is time to draw it, and the monotonic ns that
     it is due at (``None``: as soon as can be)."""
 
-    index: int
+    number: int
     first: int
     fresh: bool
     due_ns: int | None
