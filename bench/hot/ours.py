@@ -20,7 +20,6 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from bench.hot.clips import ANALYSED_PER_S, FRAMES_PER_S
-from services.analyze import decoding
 from services.analyze.core.detection import Detections
 from services.analyze.core.motion import GatePolicy, MotionGate
 from services.analyze.core.scene.scene import Scene
@@ -202,8 +201,10 @@ class TimedDetector:
 
 
 def stages_us(model: Model, stream: Stream, policy: GatePolicy) -> dict[str, float]:
-    """µs per analysed frame by stage, from a run of its own: the clocks cost a few µs and are not in the other figures. What no other
-    stage claims (sampling, rules, handing on) is in ``decode``."""
+    """µs per analysed frame by stage, from a run of its own: the clocks cost a few µs and are not in the other figures.
+
+    What no other stage claims (sampling, rules, handing on) is in ``decode``.
+    """
     watch = Stopwatch()
     gate = MotionGate(policy)
     engine = engine_for(model, gate)
@@ -213,7 +214,7 @@ def stages_us(model: Model, stream: Stream, policy: GatePolicy) -> dict[str, flo
     engine._tracker = _TimedTracker(engine._tracker, watch)  # type: ignore[assignment]
     engine._scene = _TimedScene(engine._scene, watch)  # type: ignore[assignment]
     whole = watch.around("decode", run_engine)
-    with patch.object(decoding, "parse_chunk", watch.around("parse", decoding.parse_chunk)):
+    with patch("services.analyze.decoding.parse_chunk", watch.around("parse", parse_chunk)):
         whole(engine, stream)
     looked = max(1, engine.fates.looked)
     return {stage: watch.spent_ns.get(stage, 0) / looked / 1000 for stage in STAGES}
