@@ -140,12 +140,7 @@ class Box:
         self._terminal.link("page", self.url)
         if self._token_file is not None:
             self._terminal.note("token", f"the page asks for the token in {self._token_file}")
-        if all(camera.url.startswith("sim:") for camera in self._settings.cameras):
-            self._terminal.note("simulated", "a nursery that does not exist; its detector knows only simulated rooms")
-            self._terminal.note("", "add a camera of your own on the page or with --camera NAME=rtsp://…")
-        elif not await asyncio.to_thread(_has_detector, self._settings, self._data):
-            self._terminal.warn("detector", "none for real pictures is installed: cameras are recorded, not watched")
-            self._terminal.note("", f"kanhu models list, then kanhu models install NAME --data {self._data}")
+        await asyncio.to_thread(tell_who_watches, self._settings, self._data, self._terminal)
         self._terminal.note("footage", f"kanhu footage list --data {self._data}")
 
     async def _tell(self) -> None:
@@ -212,6 +207,16 @@ def console_address(settings: Settings, data: Path) -> tuple[str, Path | None]:
             listen = f"{host}:{free_port()}"
         return listen, Path(settings.console.token_file) if settings.console.token_file else None
     return listen, Path(settings.console.token_file or data / "tokens" / "console")
+
+
+def tell_who_watches(settings: Settings, data: Path, terminal: Terminal) -> None:
+    """Say what the detectors of this box cannot see: whoever looks at a simulated room must not take it for a watched one."""
+    if all(camera.url.startswith("sim:") for camera in settings.cameras):
+        terminal.note("simulated", "a nursery that does not exist; its detector knows only simulated rooms")
+        terminal.note("", "add a camera of your own on the page or with --camera NAME=rtsp://…")
+    elif not _has_detector(settings, data):
+        terminal.warn("detector", "none for real pictures is installed: cameras are recorded, not watched")
+        terminal.note("", f"kanhu models list, then kanhu models install NAME --data {data}")
 
 
 def _has_detector(settings: Settings, data: Path) -> bool:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
+from services.analyze import activation
 from services.analyze.activation import ModelShelf
 from services.analyze.activation_record import ACTION, AUDIT_CHAIN, ActivationRecorder
 from services.analyze.model_file import digest_of
@@ -19,7 +21,7 @@ from services.backbone.audit import AuditTrail
 from services.backbone.catalog_schema import audit_entry
 from services.contracts.audit import AuditEntry
 from services.contracts.entity import CameraConfig
-from services.contracts.errors import Rejected, Transient
+from services.contracts.errors import NotFound, Rejected, Transient
 from services.contracts.settings import AnalyzeSettings
 from services.contracts.status import WatchStatus
 from tests.harness.onnx_graphs import blank, entry_for, fixed_model
@@ -142,3 +144,16 @@ def test_automatic_choice_passes_over_what_finds_no_persons(tmp_path: Path) -> N
     with pytest.raises(Exception, match="no detector for real pictures is installed") as caught:
         shelf.model_for(camera)
     assert "yunet" not in str(caught.value)
+
+
+def test_the_log_says_each_time_that_a_model_knows_only_simulated_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation, "activate", lambda *_: SimpleNamespace())
+    shelf = ModelShelf(AnalyzeSettings(), None)
+    real = CameraConfig(camera_id="gate", url="rtsp://10.0.0.9/main")
+    with capture_logs() as lines:
+        shelf.model_for(CAMERA)
+        shelf.model_for(CAMERA)
+        with pytest.raises(NotFound, match="camera gate is recorded but not watched"):
+            shelf.model_for(real)
+    told = [line for line in lines if "knows only simulated rooms and sees no real people" in line["event"]]
+    assert [(line["log_level"], line["model"]) for line in told] == [("info", "nursery-people")] * 2
