@@ -92,12 +92,21 @@ class CameraFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Headlights:
+    """A car's lamps outside: where they are and how strong, 0..1. Their light comes in through whatever windows it meets."""
+
+    at: Point
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything that a picture or a measurement at ``t_s`` follows from, and nothing else.
 
     ``openings`` gives for each door, window, fridge and gate by its id how far it is open, 0..1. ``lights`` gives each
     room's electric light, 0..1, and ``daylight`` the sky's, 0..1. ``blocked`` names the exits with clutter before them,
-    ``curtains`` how far each window's curtain is drawn.
+    ``curtains`` how far each window's curtain is drawn. ``night_sight`` names the cameras that are switched to their infrared
+    lamps however bright it is; by themselves they do so in the dark.
     """
 
     t_s: float
@@ -110,3 +119,5 @@ class World:
     blocked: frozenset[str] = frozenset()
     flames: tuple[Flame, ...] = ()
     faults: Mapping[str, CameraFault] = field(default_factory=dict)
+    night_sight: frozenset[str] = frozenset()
+    headlights: tuple[Headlights, ...] = ()

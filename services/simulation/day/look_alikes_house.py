@@ -151,23 +151,35 @@ def cloud(stage: Stage, told: Episode) -> Happening:
     return Happening(told.what, "I-23", True, at_s, at_s + lasts_s, "a cloud passes before the sun")
 
 
-@look_alike("lamps-out", "I-23", "The lamps of a room go out and on again: cameras switch to night and back")
+@look_alike("lamps-out", "I-23", "The lamps of a room go out and on again: its cameras switch to night and back")
 def lamps_out(stage: Stage, told: Episode) -> Happening:
-    """The day-night switch by lamp."""
+    """The day-night switch, at whatever hour: it hangs on the lamps' circuit, as daylight alone never brings it about."""
     rooms = [
         room.id
         for room in stage.building.rooms
-        if not room.outdoors and any(one.room == room.id for one in stage.building.cameras)
+        if not room.outdoors and any(one.room == room.id and one.infrared_at_night for one in stage.building.cameras)
     ]
+    if not rooms:
+        raise Rejected(f"building {stage.building.id!r} has no camera indoors that sees in infrared")
     room = told.room if told.room in rooms else stage.chance.choice(rooms)
     lasts_s = stage.cut(told, (15.0, 40.0))
     at_s = stage.any_time(
         told, lasts_s, stage.timetable.opens_s + 60.0, stage.timetable.closes_s - 60.0, (f"lamp {room}",)
     )
     stage.effects.lamps.append((room, (at_s, at_s + lasts_s), 0.0))
-    return Happening(
-        told.what, "I-23", True, at_s, at_s + lasts_s, f"the lamps of {room} are switched off and on", room
+    nap = stage.timetable.phase("nap")
+    asleep = (
+        stage.building.room(room).kind == "nap"
+        and nap is not None
+        and nap.start_s < at_s + lasts_s
+        and at_s < nap.end_s
     )
+    reason = (
+        f"the cameras of {room} are switched to night and back while the children sleep"
+        if asleep
+        else f"the lamps of {room} are switched off and on; its cameras switch to night and back with them"
+    )
+    return Happening(told.what, "I-23", True, at_s, at_s + lasts_s, reason, room)
 
 
 @look_alike("clock-wobble", "I-25", "A clock is off by less than a second")

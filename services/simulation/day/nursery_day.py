@@ -94,6 +94,7 @@ class NurseryDay:
                          for one in self.effects.fires if one.span[0] <= t_s < one.span[1]),
             faults={one.camera: CameraFault(one.kind, min(1.0, (t_s - one.span[0]) / one.comes_s), t_s - one.span[0])
                     for one in self.effects.faults if one.span[0] <= t_s < one.span[1]},
+            night_sight=self.lighting.night_sight_at(t_s), headlights=self.lighting.headlights_at(t_s),
         )  # fmt: skip
 
     def people_at(self, t_s: float) -> tuple[PersonState, ...]:

@@ -71,8 +71,10 @@ def lighting_of(building: Building, world: World) -> Lighting:
     return Lighting(lamps, sky, daylight, clear * min(1.0, up[2] * 4) if up else 0.0, step)
 
 
-def mixed(plate: Plate, light: Light, camera: BuildingCamera, state: Lighting) -> Backdrop:
-    """The backdrop of a plate under these sources."""
+def mixed(
+    plate: Plate, light: Light, camera: BuildingCamera, state: Lighting, *, night_sight: bool = False
+) -> Backdrop:
+    """The backdrop of a plate under these sources; ``night_sight``: the camera is switched to infrared however bright it is."""
     base = np.zeros(plate.albedo.shape, np.float32)
     sky, lamps = state.sky_of(), state.lamps_of()
     for room, picture in plate.sky.items():
@@ -87,7 +89,7 @@ def mixed(plate: Plate, light: Light, camera: BuildingCamera, state: Lighting) -
         sunny = base + _sun(plate, light, state, up)
     brightness = float((sunny[::4, ::4] @ sensor.GREY).mean())
     vignette = sensor.vignette(camera.width_px, camera.height_px)
-    if camera.infrared_at_night and brightness < _NIGHT_BELOW:
+    if camera.infrared_at_night and (night_sight or brightness < _NIGHT_BELOW):
         seen = ((plate.infrared + 0.6 * base) @ np.array([0.4, 0.35, 0.25], np.float32))[..., None].repeat(3, 2)
         exposure = min(6.0, 0.42 / max(float(seen[::4, ::4].mean()), 0.01))
         picture = sensor.exposed(seen * vignette, exposure)

@@ -71,7 +71,7 @@ class _View:
     shadow_canvas: engine.Canvas
     shadow_maps: tuple[NDArray[np.int16], NDArray[np.uint16]]
     nearby: compositing.Nearby
-    backdrops: OrderedDict[Lighting, Backdrop] = field(default_factory=OrderedDict)
+    backdrops: OrderedDict[tuple[Lighting, bool], Backdrop] = field(default_factory=OrderedDict)
     hung: _Hung | None = None
 
 
@@ -169,7 +169,7 @@ class NurseryRenderer:
 
     def _seen(self, camera: BuildingCamera, view: _View, world: World) -> tuple[Picture, Backdrop]:
         state = self._lighting(world)
-        backdrop = self._backdrop(camera, view, state)
+        backdrop = self._backdrop(camera, view, state, camera.id in world.night_sight)
         cast = self._cast(view, world)
         lit, shaded = self._dressed(view, world, backdrop, state)
         picture = lit.copy()
@@ -272,10 +272,11 @@ class NurseryRenderer:
         view.canvas.close()
         view.shadow_canvas.close()
 
-    def _backdrop(self, camera: BuildingCamera, view: _View, state: Lighting) -> Backdrop:
-        backdrop = view.backdrops.get(state)
+    def _backdrop(self, camera: BuildingCamera, view: _View, state: Lighting, night_sight: bool) -> Backdrop:
+        key = (state, night_sight)
+        backdrop = view.backdrops.get(key)
         if backdrop is None:
-            backdrop = view.backdrops[state] = mixed(view.plate, self._light, camera, state)
+            backdrop = view.backdrops[key] = mixed(view.plate, self._light, camera, state, night_sight=night_sight)
             if len(view.backdrops) > _BACKDROPS_KEPT:
                 view.backdrops.popitem(last=False)
         return backdrop

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from services.contracts.errors import NotFound
 from services.simulation import people
 from services.simulation.building import Building, load_building
+from services.simulation.day.nursery_day import NurseryDay
+from services.simulation.day.script import episode
 from services.simulation.world import CameraFault, Flame, PersonState, World
 
 pytest.importorskip("panda3d.core", reason="pictures need kanhu[simulation]")
@@ -22,6 +25,7 @@ from services.simulation.render.engine import Pinhole, Region
 from services.simulation.render.renderer import NurseryRenderer
 
 NOON_S = 12 * 3600.0
+WINTER = date(2026, 11, 23)
 CAMERA = "playroom"
 
 
@@ -139,6 +143,20 @@ def test_night_is_grey_and_dusk_under_lamps_is_not(renderer: NurseryRenderer, bu
     assert evening is not None
     assert _colourfulness(night) < 4 < 12 < _colourfulness(evening)
     assert night.mean() > 40
+
+
+@pytest.mark.parametrize(
+    ("camera", "at"), [("entrance", "07:20"), ("kitchen", "10:00"), ("nap", "13:00"), ("corridor", "17:40")]
+)
+def test_lamps_out_switches_a_camera_to_grey_and_back_at_any_hour(
+    renderer: NurseryRenderer, building: Building, camera: str, at: str
+) -> None:
+    day = NurseryDay(building, 3, WINTER, script=[episode("lamps-out", at, room=camera, lasts_s=20.0)])
+    (act,) = day.look_alikes
+    shown = [renderer.picture(camera, day.world(act.start_s + since)) for since in (-1.0, 0.5, 19.5, 20.5)]
+    before, first, last, after = (_colourfulness(picture) for picture in shown if picture is not None)
+    assert first < 4 > last  # the rest is grain
+    assert before > 8 < after
 
 
 def test_drawn_curtains_darken_windows_and_room(renderer: NurseryRenderer, building: Building) -> None:
