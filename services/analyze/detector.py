@@ -28,6 +28,7 @@ from services.analyze.runtime import CPU, session_of
 from services.analyze.scaling import planes_of
 from services.analyze.surgery.graph import Unrecognised
 from services.analyze.surgery.operation import Operated
+from services.backbone.metrics import ANALYSIS_MODEL
 
 _log = structlog.get_logger(__name__)
 
@@ -120,11 +121,13 @@ class Model:
         return self._published
 
     def _open(self, body: bytes) -> Any:
-        return batched(body, self.name, self._batching, lambda given: session_of(given, self.name, self._provider))
+        session = batched(body, self.name, self._batching, lambda given: session_of(given, self.name, self._provider))
+        ANALYSIS_MODEL.labels(self.name).info({"wanted": self._provider, "provider": str(session.get_providers()[0])})
+        return session
 
     @property
     def provider(self) -> str:
-        """What runs the model as published, in ONNX Runtime's words."""
+        """What really runs the model as published, in ONNX Runtime's words; not always what was wanted."""
         return str(self.session.get_providers()[0])
 
 

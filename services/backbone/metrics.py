@@ -158,6 +158,10 @@ SKIPPED_FRAMES = Counter("kanhu_skipped_frames_total", "frames not analysed", ["
 #: Share of the workers' time that is used. Near 0.85 with a pace below 1: more is asked than this machine can do.
 ANALYSIS_BUSY = Gauge("kanhu_analysis_busy_ratio", "share of the workers' time in use")
 
+#: What runs a model (its newest session) beside what analyze.provider wanted. CPUExecutionProvider where cuda or tensorrt was
+#: wanted: the GPU is idle and the CPU does its work; the log's error says what is needed (see the administrator's guide).
+ANALYSIS_MODEL = Info("kanhu_analysis_model", "provider wanted for a model, and the one that runs it", ["model"])
+
 #: From a chunk's last sample to its analysis. p99 over 2 s: the analysis is late; see the paces and the wait.
 ANALYSIS_STALENESS_SECONDS = Histogram(
     "kanhu_analysis_staleness_seconds",

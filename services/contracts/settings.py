@@ -158,7 +158,8 @@ class AnalyzeSettings(Payload):
         "the first installed model for others",
     )
     provider: Literal["cpu", "cuda", "tensorrt", "openvino"] = Field(
-        default="cpu", description="where models run; one that is missing falls back to the CPU and says so"
+        default="cpu",
+        description="where models run; where it cannot be loaded the CPU runs them, and an error says what is needed",
     )
     batch_size: int = Field(
         default=1,

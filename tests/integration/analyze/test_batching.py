@@ -128,14 +128,3 @@ def test_an_input_without_a_dimension_of_pictures_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(Corrupt, match="dimension of one picture"):
         with_batch_dimension(onnx.ModelProto.SerializeToString(helper.make_model(graph)))
-
-
-@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_a_provider_that_is_missing_is_said_and_the_cpu_does_it(
-    provider: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    entry = load_registry()["drawn-person"]
-    session = session_of(read_model(entry, None).body, entry.name, provider)
-    if session.get_providers()[0] != "CPUExecutionProvider":
-        pytest.skip("this machine has that provider")
-    assert "provider is missing" in capsys.readouterr().out
