@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from services.analyze.core.decoders.adapter import Head
 from services.analyze.core.detection import Detections
 from services.analyze.core.letterbox import Letterbox, cut_to_aspect
-from services.analyze.registry import ModelEntry, ModelInput
+from services.analyze.registry import CUT_FIT, ModelEntry, ModelInput
 from services.analyze.scaling import Form, InputScaler, Planes, PlaneScaler
 from services.analyze.surgery.folding import Colours
 from services.analyze.surgery.operation import Operated, Plan
@@ -74,9 +74,10 @@ class PublishedLooker:
 
 
 def plan_for(entry: ModelEntry, picture_width: int, picture_height: int) -> Plan:
-    """What surgery should make of a model for pictures of this size. A model that takes stretched pictures keeps its size."""
+    """What surgery should make of a model for pictures of this size. An input keeps its size if its entry says ``uncut``, or if
+    pictures are stretched into it or laid into its middle (cut on both sides, they would shift against the grid of cells)."""
     size = entry.input.width, entry.input.height
-    if entry.input.fit == "letterbox_top_left":
+    if entry.input.fit == CUT_FIT and not entry.input.uncut:
         size = cut_to_aspect(picture_width, picture_height, *size, entry.adapter.multiple)
     colours = Colours(entry.input.colour, entry.input.scale, entry.input.mean, entry.input.std)
     return Plan(entry.decoder, colours, *size, entry.class_count, entry.person_classes)

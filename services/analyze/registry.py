@@ -42,11 +42,16 @@ Three = tuple[float, float, float]
 _IDENTITY_WORDS = ("reid", "re-id", "embed", "recogni", "identif", "identity", "arcface", "facenet", "sface")
 
 
+#: The only fit whose input may be cut to the picture's aspect: its padding lies to the right and below, so the picture stays put.
+CUT_FIT = "letterbox_top_left"
+
+
 class ModelInput(Payload):
     """How a picture becomes the model's input: ``value = (pixel * scale - mean) / std`` for each channel, in ``colour``'s order.
 
     Defaults are YOLOX's: float32 NCHW, BGR, 0-255, laid in at the top left, padded with 114. ``fit``: ``letterbox_*`` keeps the
-    picture's aspect and pads the rest with ``pad`` (a pixel value, before scaling); ``stretch`` does not keep it.
+    picture's aspect and pads the rest with ``pad`` (a pixel value, before scaling); ``stretch`` does not keep it. ``uncut``: the
+    padding is part of what this model was trained on, so the input is not cut to the picture's aspect.
     """
 
     name: str = Field(min_length=1, max_length=80)
@@ -60,6 +65,10 @@ class ModelInput(Payload):
     std: Three = (1.0, 1.0, 1.0)
     fit: Literal["letterbox_top_left", "letterbox_centre", "stretch"] = "letterbox_top_left"
     pad: int = Field(default=114, ge=0, le=255)
+    uncut: bool = Field(
+        default=False,
+        description="the input is not cut to the picture's aspect: this model's scores rest on the padding",
+    )
     size_input: str | None = Field(
         default=None, max_length=80, description="second input, int64 [1, 2]: is given our width and height (RT-DETR)"
     )
@@ -82,6 +91,8 @@ class ModelInput(Payload):
             raise ValueError("mean and std must be finite, and std not 0")
         if self.dtype == "uint8" and not self.plain:
             raise ValueError("a uint8 input takes pixels as they are: leave out scale, mean and std")
+        if self.uncut and self.fit != CUT_FIT:
+            raise ValueError(f"only inputs of fit {CUT_FIT} are ever cut to the picture's aspect: leave out uncut")
         return self
 
 
@@ -144,6 +155,8 @@ class ModelEntry(Payload):
             raise ValueError(f"sides of the input of {self.decoder} must be multiples of {adapter.multiple}")
         if self.input.size_input is not None and not adapter.size_input:
             raise ValueError(f"decoder {self.decoder} takes no size_input")
+        if self.input.uncut and self.task != "detect":
+            raise ValueError("only detectors' inputs are ever cut to the picture's aspect: leave out uncut")
         self._check_classes()
         return self
 

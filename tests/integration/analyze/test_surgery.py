@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,13 +18,15 @@ from onnx import TensorProto, helper, numpy_helper
 from services.analyze import parity, runtime
 from services.analyze.detector import PersonDetector, activate
 from services.analyze.installed import InstalledModel, install, read_model
-from services.analyze.looking import PublishedLooker, SurgicalLooker
+from services.analyze.looking import PublishedLooker, SurgicalLooker, plan_for
 from services.analyze.model_file import digest_of
 from services.analyze.parity import MOST_DIFFERENCE, compare, examine, operate_within
 from services.analyze.parity_pictures import pictures
 from services.analyze.registry import ModelEntry, load_registry
 from services.analyze.surgery import stem
 from services.analyze.surgery.folding import Convolution
+from services.analyze.surgery.operation import operate
+from services.analyze.trial import Trial
 from services.box.command import main
 from services.contracts.errors import Corrupt
 
@@ -41,6 +44,12 @@ def body_of(name: str, clip: Callable[[str], Path]) -> bytes:
     return read_model(entry, None).body if entry.packaged else clip(FILES[name]).read_bytes()
 
 
+def real_frames(clip: Callable[[str], Path], *numbers: int) -> list[np.ndarray]:
+    with av.open(str(clip("clips/room_people_12fps.mp4"))) as container:
+        frames = zip(range(max(numbers) + 1), container.decode(video=0), strict=False)
+        return [frame.to_ndarray(format="bgr24") for number, frame in frames if number in numbers]
+
+
 @pytest.mark.parametrize("name", [*FILES, "drawn-person"])
 def test_boxes_stay_where_they_were_for_every_aspect(name: str, clip: Callable[[str], Path]) -> None:
     verdict = examine(load_registry()[name], body_of(name, clip))
@@ -51,6 +60,66 @@ def test_boxes_stay_where_they_were_for_every_aspect(name: str, clip: Callable[[
         assert found.complaint is None and found.lost == found.anew == 0
         assert found.mean_iou > 0.98 and found.mean_score_change < 0.02
         assert found.difference is not None and found.difference < MOST_DIFFERENCE
+
+
+def test_boxes_of_the_nursery_stay_where_they_were(clip: Callable[[str], Path]) -> None:
+    """Its input has the aspect of its cameras: there nothing is cut, and other aspects need only be within the limits."""
+    verdict = examine(load_registry()["nursery-people"], body_of("nursery-people", clip))
+    assert verdict.unrecognised is None
+    found = {each.pictures: each for each in verdict.parities}
+    assert [each.complaint for each in found.values()] == [None] * len(parity.ASPECTS)
+    wide = found["16:9"]
+    assert wide.boxes >= 4 and wide.lost == 0 and wide.mean_iou >= 0.98
+
+
+#: Frames of room_people with people in them. In 60 and 180 a score of light-person moves by 0.14 and 0.22 when its input is cut.
+PEOPLED = (60, 180, 204, 216, 360)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_cut_without_being_asked_holds_on_real_frames(name: str, clip: Callable[[str], Path]) -> None:
+    """The installer's drawn pictures cannot show everything: what an entry lets be cut must hold on filmed people, too."""
+    entry, body = load_registry()[name], body_of(name, clip)
+    frames = real_frames(clip, *PEOPLED)
+    operated = operate(body, plan_for(entry, frames[0].shape[1], frames[0].shape[0]))
+    found = compare(entry, runtime.session_of(body, name), operated, frames, "room_people")
+    assert found.boxes >= 4, "nothing was found to compare"
+    assert found.complaint is None and found.lost == 0
+
+
+def test_a_model_whose_entry_does_not_say_uncut_is_found_out_by_real_pictures(
+    tmp_path: Path, clip: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``kanhu models install --pictures`` with a folder of a picture and something that is none, then with a file."""
+    name = "light-person-192"
+    entry, source = cut_entry(name), clip(FILES[name])
+    models, given = tmp_path / "data" / "models", tmp_path / "given"
+    models.mkdir(parents=True)
+    given.mkdir()
+    (models / "registry.yaml").write_text(yaml.safe_dump({"models": [entry.model_dump(mode="json", exclude={"task"})]}))
+    harmless, telling = real_frames(clip, 36, 180)
+    for file, picture in ((tmp_path / "one.png", harmless), (given / "two.png", telling)):
+        assert cv2.imwrite(str(file), picture)
+    (given / "notes.txt").write_text("no picture")
+    command = ["models", "install", name, "--data", str(tmp_path / "data"), "--from", str(source), "--json"]
+    for pictures_at, size in ((given, (192, 192)), (tmp_path / "one.png", (192, 128))):
+        assert main([*command, "--pictures", str(pictures_at)]) == 0
+        measured = json.loads(capsys.readouterr().out.splitlines()[-1])["surgery"]
+        last = measured["parity"][-1]
+        assert (last["pictures"], last["width"], last["height"]) == ("1 given, 768x432", *size) and last["boxes"] >= 1
+        assert ([192, 128] in measured["kept_whole"]) == (size == (192, 192))
+        assert json.loads((models / f"{name}.json").read_text())["surgery"]["kept_whole"] == measured["kept_whole"]
+        monkeypatch.setattr(
+            "services.analyze.commands.try_model", lambda _body, _entry: Trial(run_ms=1.0)
+        )  # once is enough
+    assert main([*command, "--pictures", str(given / "notes.txt")]) == 2
+    assert "no picture and no video" in capsys.readouterr().err
+
+
+def cut_entry(name: str) -> ModelEntry:
+    """An entry as it would be if nobody had seen that cutting its input moves scores."""
+    entry = load_registry()[name]
+    return entry.model_copy(update={"input": entry.input.model_copy(update={"uncut": False})})
 
 
 def test_boxes_stay_where_they_were_on_a_real_clip(clip: Callable[[str], Path]) -> None:
@@ -199,7 +268,7 @@ def test_a_model_that_surgery_does_not_know_works_all_the_same(tmp_path: Path) -
 
 def test_a_size_that_boxes_were_found_to_move_at_is_not_cut_to_again(clip: Callable[[str], Path]) -> None:
     name = "light-person-192"
-    entry, body = load_registry()[name], body_of(name, clip)
+    entry, body = cut_entry(name), body_of(name, clip)
     whole = frozenset({(192, 128)})
     model = activate(InstalledModel(entry, entry.sha256[0], body, packaged=False, kept_whole=whole))
     looker = model.looker(640, 360, 0.5)

@@ -10,6 +10,7 @@ import yaml
 
 from services.analyze.core.decoders import ADAPTERS
 from services.analyze.core.findings import Kind
+from services.analyze.looking import plan_for
 from services.analyze.registry import ModelEntry, load_registry
 from services.contracts.errors import Rejected
 
@@ -91,6 +92,16 @@ def test_without_assessment_licence_or_source_there_is_no_entry(tmp_path: Path, 
         ({"input": {"name": "x", "width": 416, "height": 256, "mean": [1, float("nan"), 1]}}, "finite"),
         ({"input": {"name": "x", "width": 416, "height": 256, "dtype": "uint8", "scale": 0.5}}, "uint8"),
         ({"input": {"name": "x", "width": 416, "height": 256, "size_input": "s"}}, "no size_input"),
+        ({"input": {"name": "x", "width": 416, "height": 256, "uncut": "perhaps"}}, "uncut"),
+        ({"input": {"name": "x", "width": 416, "height": 256, "uncut": True, "fit": "stretch"}}, "leave out uncut"),
+        (
+            {"input": {"name": "x", "width": 416, "height": 256, "uncut": True, "fit": "letterbox_centre"}},
+            "leave out uncut",
+        ),
+        (
+            {"input": {"name": "x", "width": 416, "height": 256, "uncut": True}, "decoder": "movenet", "classes": None},
+            "leave out uncut",
+        ),
         ({"sha256": ["zz"]}, "sha256"),
         ({"sha256": []}, "sha256"),
         ({"url": "http://example.org/x.onnx"}, "url"),
@@ -102,6 +113,24 @@ def test_without_assessment_licence_or_source_there_is_no_entry(tmp_path: Path, 
 def test_a_wrong_entry_is_refused_with_the_reason(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(Rejected, match=says):
         load(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    ("input_", "size"),
+    [
+        ({}, (416, 256)),
+        ({"uncut": True}, (416, 416)),
+        ({"fit": "stretch"}, (416, 416)),
+        ({"fit": "letterbox_centre"}, (416, 416)),
+    ],
+    ids=str,
+)
+def test_an_input_is_cut_to_the_pictures_aspect_only_where_its_entry_allows(
+    tmp_path: Path, input_: dict[str, Any], size: tuple[int, int]
+) -> None:
+    entry = load(tmp_path, input={"name": "x", "width": 416, "height": 416, **input_})
+    plan = plan_for(entry, 1280, 720)
+    assert (plan.width, plan.height) == size
 
 
 def test_every_packaged_entry_is_assessed_and_described_in_the_reference() -> None:
