@@ -54,7 +54,8 @@ class Sensors:
             effects,
         )
         self._measurements = measurements
-        self._desks = {piece.id for piece in building.furniture if piece.kind == "desk"}
+        # A desk without an id has no sensors: without the second condition, every sensor of no furniture would be "of" it.
+        self._desks = {piece.id for piece in building.furniture if piece.kind == "desk" and piece.id is not None}
 
     def readings(self, from_s: float, to_s: float) -> list[Reading]:
         """Everything said in ``[from_s, to_s)``, in order of time."""
