@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from services.analyze.core.rules import RULES_VERSION
 from services.backbone.ports import Outgoing
 from services.contracts.media_record import MediaRecord, RunStart
 from services.contracts.time import DAY_NS, NS_PER_S
@@ -84,6 +85,7 @@ async def test_a_person_in_an_armed_zone_is_announced_with_a_snapshot(
         assert (opened.kind, opened.severity, opened.camera_id, opened.zone) == ("I-12", "S1", "room", "armed")
         assert opened.evidence.run_id and opened.evidence.seq is not None and opened.evidence.boxes_px
         assert opened.model == "drawn-person" and len(opened.model_sha256) == 64
+        assert opened.rule_version == RULES_VERSION
         assert closed.closed_ns > opened.opened_ns
         stored = await house.backbone.need_store().stat(opened.evidence.snapshot_key)
         assert stored.retain_until_ns == opened.evidence.frame_ns + 90 * DAY_NS
@@ -106,6 +108,7 @@ async def test_what_was_watched_is_said(tmp_path: Path, drawn_clip: DrawnClip, s
         assert looked() <= wanted + 1
         assert {status.camera_id for status in watched} == {"room"}
         assert watched[0].model.startswith("drawn-person@")
+        assert RULES_VERSION and {status.rules_version for status in watched} == {RULES_VERSION}
         assert house.total("skipped_chunks") + house.total("undecodable_chunks") == 0
         assert all(earlier.to_ns <= later.from_ns for earlier, later in pairwise(watched))
         told = [event.data for event in house.healths]

@@ -94,3 +94,4 @@ async def test_what_was_watched_is_kept_in_few_rows_and_told_for_any_range(house
     ]  # fmt: skip
     assert [row.analysed_frames for row in rows] == [475, 0, 30, 0, 30]
     assert rows[1].skipped_frames == {"late": 100}
+    assert [row.rules_version for row in rows] == ["r1", "r1", "r1", "", "r1"]
