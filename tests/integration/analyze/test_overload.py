@@ -12,6 +12,8 @@ import numpy as np
 import psutil
 import pytest
 from av.video.frame import VideoFrame
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.live_feed import Reel
 from bench.watch_trial import spread
@@ -42,11 +44,12 @@ class SlowDetector:
 
 @dataclass
 class Told:
-    """Frames by fate and camera, summed over every status so far."""
+    """Frames by fate and camera, summed over every status so far; ``skipped_of``: by camera and cause."""
 
     analysed: dict[str, int] = field(default_factory=dict)
     frames: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
+    skipped_of: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def told(house: House) -> Told:
@@ -57,6 +60,8 @@ def told(house: House) -> Told:
         sums.frames += sum(status.skipped_frames.values())
         for cause, count in status.skipped_frames.items():
             sums.skipped[cause] = sums.skipped.get(cause, 0) + count
+            place = status.camera_id, cause
+            sums.skipped_of[place] = sums.skipped_of.get(place, 0) + count
     return sums
 
 
@@ -103,13 +108,20 @@ def staleness() -> list[tuple[float, float]]:
     return [(float(s.labels["le"]), s.value) for s in metric.samples if s.name.endswith("_bucket")]
 
 
+def skipped_metric() -> dict[tuple[str, str], float]:
+    """``kanhu_skipped_frames_total`` by camera and cause, as a scraper reads it."""
+    families = text_string_to_metric_families(generate_latest().decode())
+    samples = [s for family in families for s in family.samples if s.name == "kanhu_skipped_frames_total"]
+    return {(sample.labels["camera"], sample.labels["cause"]): sample.value for sample in samples}
+
+
 @pytest.mark.usefixtures("slow")
 async def test_four_times_the_capacity_is_watched_less_but_fresh_fair_bounded_and_accounted_for(
     tmp_path: Path, reel: Reel
 ) -> None:
     cameras = [{"camera_id": f"cam-{n}", "url": "sim:playroom", "analysed_frames_per_s": RATE} for n in range(CAMERAS)]
     sections = {"cameras": cameras, "analyze": {"threads": 1, "late_s": 8.0, "detector": "drawn-person"}}
-    before = dict(staleness())
+    before, skipped_before = dict(staleness()), skipped_metric()
     async with backbone_of(tmp_path, **sections) as house, analysis(house):
         resident = psutil.Process().memory_info().rss
         sent = await play(house, reel, CAMERAS, SECONDS)
@@ -124,6 +136,11 @@ async def test_four_times_the_capacity_is_watched_less_but_fresh_fair_bounded_an
     # Less was watched on purpose, rather than all of it late.
     assert sums.skipped["shed"] > 0.4 * sum(sums.skipped.values()), sums.skipped
     assert sum(sums.analysed.values()) <= (SECONDS + 8) / LOOK_S
+    counted = {place: count - skipped_before.get(place, 0.0) for place, count in skipped_metric().items()}
+    assert {place: count for place, count in counted.items() if count} == sums.skipped_of
+    assert {camera for camera, cause in sums.skipped_of if cause == "shed"} == set(sums.analysed), (
+        "every camera gives way"
+    )
     # Fresh: what was watched had not grown old. Half of late_s is where the newest go first.
     counts = {bound: count - before.get(bound, 0.0) for bound, count in staleness()}
     assert counts[float("inf")] > 0 and counts[7.5] >= 0.95 * counts[float("inf")], counts
