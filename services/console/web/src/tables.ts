@@ -4,6 +4,8 @@ import type { Gap, Sensor } from "./api";
 import { el, fill } from "./dom";
 import { ago, clock, date, half, length, say, sayCause } from "./words";
 
+const PLAIN_PRESS = "pressed";
+
 export class Gaps {
   readonly root = el("div", "gaps");
 
@@ -53,6 +55,7 @@ function reading(sensor: Sensor): string {
   if (typeof said.locked === "boolean") return say(said.locked ? "locked" : "unlocked");
   if (typeof said.celsius === "number") return `${said.celsius.toFixed(1)} °C`;
   if (typeof said.percent === "number") return `${Math.round(said.percent)} %`;
-  if (typeof said.action === "string") return `${say("pressed")} (${said.action})`;
+  // Which press it was, if the button knows more than one: "double", "hold".
+  if (typeof said.action === "string") return said.action === PLAIN_PRESS ? say("pressed") : `${say("pressed")} (${said.action})`;
   return "—";
 }
