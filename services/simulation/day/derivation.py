@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from services.simulation.day.nursery_day import NurseryDay
 
 Severity = Literal["S1", "S2", "S3", "S4"]
+#: From the measurement that confirms a fever until the child is on its way home.
+_SENT_HOME_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +317,7 @@ def _fevers(day: NurseryDay, limits: Thresholds) -> Iterator[TrueIncident]:
         again = next((one for one in warm if one.child == first.child and one.repeat), None)
         if not first.repeat and again is not None:
             entrance = next(room.id for room in day.building.rooms if room.kind == "entrance")
-            yield TrueIncident("I-19", first.t_s, again.t_s, first.t_s, "S2",
+            yield TrueIncident("I-19", first.t_s, again.t_s + _SENT_HOME_S, again.t_s, "S2",
                                f"child {first.child}: {first.celsius:.1f} °C, then {again.celsius:.1f} °C", entrance,
                                day.thermometer_id, (first.child,))  # fmt: skip
 

@@ -167,6 +167,16 @@ def test_nobody_comes_on_a_day_of_service(building: Building) -> None:
     assert day.people_at(hours("10:00")) == ()
 
 
+def test_a_fever_counts_from_the_measurement_that_repeats_it(eventful: NurseryDay) -> None:
+    one = only(eventful, "I-19")
+    first, again = (said for said in eventful.measurements if said.child == one.persons[0])
+    assert first.celsius >= 37.3 <= again.celsius
+    assert again.t_s - first.t_s == pytest.approx(300.0)
+    assert (one.start_s, one.reached_s) == (first.t_s, again.t_s)
+    assert again.t_s < one.end_s < again.t_s + 60.0
+    assert one.end_s <= max(eventful.tracks[one.persons[0]].arrays[0]), "by then the child is on its way"
+
+
 def test_climate_goes_wrong_in_summer_too(building: Building, eventful: NurseryDay) -> None:
     summer = day_of(building, "I-17", episode("I-18", target="fridge", variant="ajar"), day=SUMMER)
     assert {one.kind for one in summer.incidents} == {"I-17", "I-18"}
