@@ -1,6 +1,7 @@
 """Which mode of service a day has, and when its parts begin (domain S-14).
 
-Belongs here: weekends, holidays, the hours of full-day, half-day and hourly care. Does not belong here: what anybody does.
+Belongs here: weekends, the hours of full-day, half-day and hourly care. Does not belong here: which days are holidays
+(``holidays``), what anybody does.
 """
 
 from __future__ import annotations
@@ -10,17 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from services.simulation.day.holidays import holidays_of, warn_of_missing
+
 Mode = Literal["full-day", "half-day", "hourly", "closed"]
 PhaseKind = Literal["arrival", "play", "snack", "class", "yard", "lunch", "nap", "pick-up", "cleaning"]
-
-#: Public holidays without care; the simulated nursery's own calendar, not law.
-_HOLIDAYS = frozenset(
-    {date(2026, 1, day) for day in (1, 2, 3)} | {date(2026, 2, day) for day in range(15, 24)}
-    | {date(2026, 4, day) for day in (4, 5, 6)} | {date(2026, 5, day) for day in range(1, 6)}
-    | {date(2026, 6, day) for day in (19, 20, 21)} | {date(2026, 9, day) for day in (25, 26, 27)}
-    | {date(2026, 10, day) for day in range(1, 8)}
-)  # fmt: skip
-_EVERY_YEAR = frozenset({(1, 1), (5, 1), (10, 1), (10, 2), (10, 3)})
 
 DAY_S = 86_400.0
 
@@ -86,8 +80,10 @@ _PLANS = {"full-day": (_FULL, "17:45"), "half-day": (_HALF, "12:55"), "hourly": 
 
 
 def usual_mode(day: date) -> Mode:
-    """Closed at week-ends and on holidays, else full-day."""
-    if day.weekday() >= 5 or day in _HOLIDAYS or (day.month, day.day) in _EVERY_YEAR:
+    """Closed at week-ends and on holidays, else full-day; so is a week-end's day that is worked in exchange for a holiday."""
+    warn_of_missing(day.year)
+    known = holidays_of()
+    if known.is_closed(day) or (day.weekday() >= 5 and not known.is_worked(day)):
         return "closed"
     return "full-day"
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.contracts.errors import Rejected
 from services.simulation.building import Building
-from services.simulation.day.calendar import hours, usual_mode
+from services.simulation.day.calendar import hours
 from services.simulation.day.nursery_day import NurseryDay
 from services.simulation.day.openings import crossings
 from services.simulation.day.sky import sun_height_deg
@@ -147,13 +147,6 @@ def test_scanning_by_second_says_what_single_worlds_say(eventful: NurseryDay) ->
             counted = {number for number, where in eventful.occupancy.rooms_of.items()
                        if where[t_s] == eventful.floor.room_index(room)}  # fmt: skip
             assert counted == set(rooms.get(room, ())), (t_s, room)
-
-
-@pytest.mark.parametrize(("day", "mode"), [
-    (date(2026, 11, 22), "closed"), (date(2026, 10, 1), "closed"), (date(2026, 11, 23), "full-day"), (date(2027, 5, 1), "closed"),
-])  # fmt: skip
-def test_weekends_and_holidays_are_closed(day: date, mode: str) -> None:
-    assert usual_mode(day) == mode
 
 
 def test_half_day_and_hourly_care_end_at_noon_and_a_closed_day_is_empty(building: Building) -> None:
