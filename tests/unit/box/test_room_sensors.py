@@ -10,6 +10,7 @@ import pytest
 
 from services.box import demonstration
 from services.box.room_sensors import SensorField, sensor_fields
+from services.contracts.entity import DoorRule
 from services.contracts.settings import Settings
 from services.contracts.simulated_stream import EPOCH_VARIABLE
 
@@ -44,7 +45,7 @@ def test_the_story_s_door_opens_and_stays_open_longer_than_its_rule_allows(field
     (opened_s, opened), (shut_s, shut) = changes
     assert (opened, shut) == (True, False)
     assert opened_s - STORY_S < 60
-    assert shut_s - opened_s > demonstration.DOOR_RULE["open_s"] + 30
+    assert shut_s - opened_s > DoorRule().open_s + 30
 
 
 def test_whoever_begins_to_listen_is_told_how_everything_stands_but_no_old_press(field: SensorField) -> None:

@@ -18,7 +18,7 @@ const WORDS = {
   open_now: ["未结束", "open"],
   all_calm: ["一切正常", "all calm"],
   n_recording: ["路录像中", "recording"],
-  no_incidents: ["目前没有事件。有人进入布防区域时，会立刻出现在这里。", "Nothing so far. When somebody enters an armed zone it appears here at once."],
+  no_incidents: ["目前没有事件。有人进入布防区域，或门长时间未关时，会立刻出现在这里。", "Nothing so far. When somebody enters an armed zone, or a door is held open, it appears here at once."],
   no_gaps: ["没有缺口：每一秒都有录像。", "No gaps: every second is on record."],
   no_sensors: ["没有登记传感器。", "No sensor is enrolled."],
   no_cameras: ["还没有摄像机。", "No camera yet."],
