@@ -21,7 +21,7 @@ from tests.harness.site import REPOSITORY
 from tests.harness.waiting import wait_until
 
 CHROMIUM = "/usr/bin/chromium"
-_CHROMIUM_SWITCHES = [
+CHROMIUM_SWITCHES = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
@@ -115,6 +115,6 @@ def box(tmp_path: Path) -> Iterator[BoxUnderTest]:
 def browser() -> Iterator[Browser]:
     assert Path(CHROMIUM).exists(), "the page is tested in Debian's chromium; run deploy/local/debian-packages.sh"
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=_CHROMIUM_SWITCHES)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_SWITCHES)
         yield opened
         opened.close()
