@@ -1,4 +1,8 @@
-"""``kanhu simulate render | truth``: a nursery's day, or a drawn room, as a video file and as the truth in JSON lines."""
+"""``kanhu simulate render | truth``: a nursery's day as a video file and as truth in JSON lines; with ``--room`` a drawn room.
+
+Belongs here: the words of the command line, and drawn rooms, which tests use as they need no renderer. Does not belong here: the
+nursery (``simulated_nursery``), scores (``simulated_score``).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.box import simulated_nursery
+from services.box import simulated_nursery, simulated_score
 from services.contracts.errors import Rejected
 from services.contracts.ids import check_name
 from services.simulation.drawn_room import FRAMES_PER_S, DrawnRoom
 
 _LONGEST_S = 24 * 3600.0
 _BITS_PER_S = 500_000
+_USUAL_S = 60.0
+_NO_NURSERY = "a drawn room knows nothing of it; leave --room out, which gives the nursery, or leave this out"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,18 +29,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     render = actions.add_parser("render", help="write a camera's pictures to an MP4 file (H.264)")
     render.add_argument("--out", type=Path, required=True, metavar="FILE.mp4")
+    render.add_argument("--json", action="store_true", help="one JSON object about the file when it is written")
     render.set_defaults(run=_render)
     truth = actions.add_parser("truth", help="print boxes, whereabouts, readings and incidents, or score an analysis")
     simulated_nursery.add_truth_options(truth)
-    truth.add_argument("--json", action="store_true", help="one JSON object a line (always so)")
+    simulated_score.add_options(truth)
+    truth.add_argument("--json", action="store_true", help="one JSON object a line; of truth always so")
     truth.set_defaults(run=_truth)
     for action in (render, truth):
         simulated_nursery.add_options(action)
         action.add_argument(
-            "--room", default="playroom", help="a drawn room: any name; one with 'nap' in it is a nap room"
-        )
+            "--room", metavar="NAME",
+            help="a drawn room instead of the nursery, for tests: any name; one with 'nap' in it is a nap room",
+        )  # fmt: skip
         action.add_argument("--seed", type=int, default=0)
-        action.add_argument("--seconds", type=float, default=60.0, metavar="S")
+        action.add_argument("--seconds", type=float, metavar="S", help=f"default {_USUAL_S:g}")
 
 
 def truth_lines(room: DrawnRoom, seconds: float) -> Iterator[dict[str, Any]]:
@@ -55,17 +64,22 @@ def truth_lines(room: DrawnRoom, seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def _truth(arguments: argparse.Namespace) -> int:
-    if simulated_nursery.is_meant(arguments) or arguments.score is not None or arguments.mot:
+    if arguments.room is None and arguments.score is not None:
+        return simulated_score.tell_score(arguments)
+    if arguments.room is None:
+        simulated_nursery.refuse(arguments, ("epoch", "at_s"), "a score's alone; say --score FILE, too")
         return simulated_nursery.tell_truth(arguments)
-    for line in truth_lines(_room(arguments), arguments.seconds):
+    simulated_nursery.refuse(arguments, ("out",), _NO_NURSERY)
+    room, seconds = _room(arguments)
+    for line in truth_lines(room, seconds):
         sys.stdout.write(json.dumps(line) + "\n")
     return 0
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    if simulated_nursery.is_meant(arguments):
+    if arguments.room is None:
         return simulated_nursery.render(arguments)
-    room = _room(arguments)
+    room, seconds = _room(arguments)
     import av
 
     try:
@@ -76,18 +90,22 @@ def _render(arguments: argparse.Namespace) -> int:
         stream = container.add_stream("libx264", rate=FRAMES_PER_S, options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = room.width_px, room.height_px, "yuv420p"
         stream.codec_context.bit_rate, stream.codec_context.gop_size = _BITS_PER_S, 2 * FRAMES_PER_S
-        for index in range(round(arguments.seconds * FRAMES_PER_S)):
+        count = round(seconds * FRAMES_PER_S)
+        for index in range(count):
             picture = av.VideoFrame.from_ndarray(room.frame(index / FRAMES_PER_S), format="rgb24")
             picture.pts = index
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
+    simulated_nursery.tell_file(arguments, arguments.room, count, seconds, None)
     return 0
 
 
-def _room(arguments: argparse.Namespace) -> DrawnRoom:
+def _room(arguments: argparse.Namespace) -> tuple[DrawnRoom, float]:
+    simulated_nursery.refuse(arguments, simulated_nursery.NURSERY_ONLY, _NO_NURSERY)
     check_name(arguments.room, "room")
-    if not 0 < arguments.seconds <= _LONGEST_S:
-        raise Rejected(f"--seconds {arguments.seconds:g} is not between 0 and {_LONGEST_S:g}")
+    seconds = _USUAL_S if arguments.seconds is None else arguments.seconds
+    if not 0 < seconds <= _LONGEST_S:
+        raise Rejected(f"--seconds {seconds:g} is not between 0 and {_LONGEST_S:g}")
     if arguments.seed < 0:
         raise Rejected(f"--seed {arguments.seed} is negative; use 0 or more, as in sim:ROOM?seed=N")
-    return DrawnRoom(arguments.room, arguments.seed)
+    return DrawnRoom(arguments.room, arguments.seed), seconds

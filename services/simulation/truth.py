@@ -191,11 +191,14 @@ def frame_line(
 
 
 def mot_lines(frame: FrameLine) -> Iterator[str]:
-    """A frame as lines of MOT's gt.txt: frame (from 1), id, left, top, width, height, 1, class 1 (person), visibility."""
+    """A frame as lines of MOT's gt.txt: frame (from 1), id, left, top, width, height, 1, class 1 (person), visibility.
+
+    A visible share that was not worked out is MOT's unknown, -1.
+    """
     for one in frame.people:
         x1, y1, x2, y2 = one.box_px
-        visible = 1.0 if one.visible is None else one.visible
-        yield f"{frame.index + 1},{one.person},{x1:.1f},{y1:.1f},{x2 - x1:.1f},{y2 - y1:.1f},1,1,{visible:.3f}"
+        visible = "-1" if one.visible is None else f"{one.visible:.3f}"
+        yield f"{frame.index + 1},{one.person},{x1:.1f},{y1:.1f},{x2 - x1:.1f},{y2 - y1:.1f},1,1,{visible}"
 
 
 def mot_seqinfo(camera: BuildingCamera, frames: int) -> str:
