@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,40 @@ def test_a_model_is_installed_from_a_file_and_verified(
     source = clip(OFFICIAL)
     status, rows, _ = kanhu(capsys, "install", "yolox-nano-416", "--data", data, "--from", source, "--json")
     assert status == 0 and rows[0]["state"] == "installed"
+    assert_parity_is_told(rows[0])
     receipt = json.loads((data / "models" / "yolox-nano-416.json").read_text())
     assert receipt["licence"] == "Apache-2.0" and receipt["assessment"] and receipt["sha256"] == rows[0]["sha256"]
     assert (data / "models" / "yolox-nano-416.onnx").read_bytes() == source.read_bytes()
     assert kanhu(capsys, "verify", "--data", data, "--json")[0] == 0
     again = kanhu(capsys, "install", "yolox-nano-416", "--data", data, "--from", source, "--as-published")
     assert again[0] == 0, "again is harmless"
+
+
+def assert_parity_is_told(row: dict[str, Any]) -> None:
+    """Fitted to four aspects of picture, with boxes to compare in each, and none of them lost."""
+    surgery = row["surgery"]
+    assert surgery["done"] and surgery["unrecognised"] is None
+    assert [parity["pictures"] for parity in surgery["parity"]] == ["16:9", "4:3", "1:1", "9:16"]
+    for parity in surgery["parity"]:
+        assert parity["boxes"] > 0 and parity["lost"] == parity["anew"] == 0
+        assert 0.9 < parity["least_iou"] <= parity["mean_iou"] <= 1 and parity["most_score_change"] < 0.1
+    assert row["run_ms"] > 0
+
+
+def test_the_packaged_model_installs_without_a_file_and_it_is_said_what_was_measured(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "install", "drawn-person", "--data", str(data)]) == 0
+    assert (data / "models" / "drawn-person.onnx").is_file()
+    said = capsys.readouterr().out
+    entry = load_registry()["drawn-person"]
+    for fact in (entry.licence, entry.sha256[0], entry.assessment, str(data / "models" / "drawn-person.onnx")):
+        assert fact in said
+    assert re.search(r"a trial run took [\d.]+ ms a picture", said)
+    assert "fitted to the cameras: first convolution" in said
+    measured = re.findall(r"boxes stay where they were: (\S+) at \S+: (\d+)/(\d+) boxes, IoU ([\d.]+)", said)
+    assert [aspect for aspect, *_ in measured] == ["16:9", "4:3", "1:1", "9:16"], said
+    assert all(0 < int(kept) == int(boxes) and float(iou) > 0.9 for _, kept, boxes, iou in measured), measured
 
 
 def test_a_model_that_rots_is_found(
@@ -68,11 +97,6 @@ def test_a_model_that_rots_is_found(
     assert status == 1 and rows[0]["state"] == "broken" and "SHA-256" in rows[0]["problem"]
     with pytest.raises(Corrupt):
         read_model(load_registry()["yolox-nano-416"], data / "models")
-
-
-def test_the_packaged_model_installs_without_a_file(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert kanhu(capsys, "install", "drawn-person", "--data", data)[0] == 0
-    assert (data / "models" / "drawn-person.onnx").is_file()
 
 
 def test_an_absent_model_is_a_finding_when_asked_for(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
