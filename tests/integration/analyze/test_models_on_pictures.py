@@ -142,18 +142,25 @@ def test_an_empty_porch_has_no_sure_pose(clip: Clip) -> None:
 # -- fire -----------------------------------------------------------------------------------------------------------------
 
 
+FALLS = (
+    "s2_adl_23", "s2_fall_12", "s2_fall_13", "s3_adl_07", "s3_adl_18", "s3_adl_19", "s3_fall_16", "s3_fall_19", "s3_fall_20",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "share"),
     [
         ("clips/fire_dollhouse.mp4", 1.0), ("clips/room_people_12fps.mp4", 0.0), ("clips/neg_bottles_hand.mp4", 0.0),
-        ("clips/falls/s2_fall_13.mp4", 0.0), ("clips/neg_city_dusk.h264", 0.0), ("clips/porch_person.mkv", 0.0),
+        ("clips/neg_city_dusk.h264", 0.0), ("clips/porch_person.mkv", 0.0),
+        *((f"clips/falls/{fall}.mp4", 0.0) for fall in FALLS),
     ],
 )  # fmt: skip
 def test_fire_is_called_where_it_burns_and_nowhere_else(name: str, share: float, clip: Clip) -> None:
+    """One frame in ten, as the INDEX's shares were taken."""
     model = PictureModel(loaded("fire-shufflenetv2-224"))
-    found = [model.run(frame) for frame in every(clip(name), 40)]
+    found = [model.run(frame) for frame in every(clip(name), 10)]
     called = [isinstance(each, Classification) and each.probability >= model.model.entry.score for each in found]
-    assert len(called) >= 2 and sum(called) / len(called) == share
+    assert len(called) >= 5 and sum(called) / len(called) == share
 
 
 # -- faces ----------------------------------------------------------------------------------------------------------------
