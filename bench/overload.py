@@ -43,11 +43,13 @@ def measure(seconds: float, factors: tuple[float, ...] = FACTORS) -> list[dict[s
         for factor in factors:
             cameras = max(1, round(factor * capacity))
             trial = run_trial(clip, cameras, seconds, frames_per_s=ASKED, analyze=analyze)
-            rates = spread([count / trial.seconds for count in trial.frames("analysed_frames").values()])
+            rates = {name: count / trial.seconds for name, count in trial.frames("analysed_frames").items()}
+            share = spread(list(rates.values()))
             rows.append({
                 "load": factor, "cameras": cameras, "capacity_cameras": round(capacity, 1), "asked_per_s": ASKED,
-                "rate_least": rates["least"], "rate_mean": rates["mean"], "rate_most": rates["most"],
-                "fairness": rates["fairness"], "stale_p50_s": trial.stale_s(0.5), "stale_p99_s": trial.stale_s(0.99),
+                "rates": {name: round(rate, 3) for name, rate in rates.items()},
+                "rate_least": share["least"], "rate_mean": share["mean"], "rate_most": share["most"],
+                "fairness": share["fairness"], "stale_p50_s": trial.stale_s(0.5), "stale_p99_s": trial.stale_s(0.99),
                 "resident_mib": statistics.median(trial.resident_bytes) / _MIB,
                 "resident_mib_most": max(trial.resident_bytes) / _MIB,
                 "cpu_s_per_s": trial.cpu_s / trial.seconds, "seconds": round(trial.seconds, 1), "skipped": trial.skipped(),
@@ -63,6 +65,7 @@ def main() -> int:
     logs_aside()
     rows = measure(arguments.seconds)
     notes = [
+        "rates: analysed frames per second of each camera",
         "fairness: Jain's index of the cameras' rates, 1 is equal",
         "stale: capture of a chunk's end to its analysis",
     ]

@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,13 +34,41 @@ TINY: dict[str, tuple[str, str]] = {
     "media": ("", "--seconds 0.01"),
     "overload": (  # tests/integration/analyze/test_overload.py overloads a real one
         f"{_SHORT_CLIP}; from bench.watch_trial import Trial\n"
-        "bench.run_trial = lambda _, cameras, seconds, **__: Trial(cameras, seconds, resident_bytes=[1])",
-        "--seconds 1",
+        "class Tried(Trial): frames = lambda self, _: {f'cam-{n}': 3.0 + n for n in range(self.cameras)}\n"
+        "bench.run_trial = lambda _, cameras, seconds, **__: Tried(cameras, seconds, resident_bytes=[1])",
+        "--seconds 2",
     ),
     "service": (f"{_SHORT_CLIP}; bench._LIMIT_S = 0.3", "--cameras 1 --seconds 2 --trials 1"),
     "simulation": ("bench.CAMERAS = bench.CAMERAS[:1]", "--frames 1 --rounds 1 --paced 0"),
     "store": ("", "--seconds 0.02"),
     "tracking": ("", "--without-libraries"),
+}
+
+
+Row = dict[str, Any]
+
+
+def assert_rates_of_every_camera(row: Row) -> None:
+    """Analysed frames per second: of camera n there are 3 + n in two seconds here."""
+    assert row["rates"] == {f"cam-{n}": (3.0 + n) / 2 for n in range(row["cameras"])}
+    assert row["rate_least"] == min(row["rates"].values()) and row["rate_most"] == max(row["rates"].values())
+
+
+def assert_cost_of_every_stage(row: Row) -> None:
+    assert row["clip"] and (row["width"], row["height"]) == (640, 360)
+    stages = {stage: row[f"{stage}_us"] for stage in ("decode", "scale", "motion", "infer", "post", "track")}
+    assert stages["decode"] > 0 and all(spent >= 0 for spent in stages.values()), stages
+    assert row["whole_us"] > 0 and row["limit_us"] > 0 and row["usual_us"] > 0 and row["cameras_per_core"] > 0
+    if row["boxes_agree"] is False:
+        assert row["ratio_to_limit"] is None, "no ratio of what did another work"
+    else:
+        assert row["ratio_to_limit"] == pytest.approx(row["whole_us"] / row["limit_us"])
+
+
+#: What each row of a bench must tell besides.
+ROWS: dict[str, Callable[[Row], None]] = {
+    "overload": assert_rates_of_every_camera,
+    "hot_path": assert_cost_of_every_stage,
 }
 
 
@@ -61,3 +91,5 @@ def test_a_bench_runs_and_prints_one_json_object(name: str) -> None:
     assert told["bench"] == name
     assert told["rows"] and all(row for row in told["rows"])
     assert told["machine"]["cores"] > 0 and told["commit"]
+    for row in told["rows"] if name in ROWS else ():
+        ROWS[name](row)
