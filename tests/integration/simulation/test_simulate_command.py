@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,10 +18,11 @@ from pydantic import TypeAdapter
 from services.box import demonstration, simulated_nursery
 from services.box.command import main
 from services.contracts.incident import Evidence, Incident
-from services.contracts.simulated_stream import SimulatedStream
+from services.contracts.simulated_stream import USUAL_DAY
 from services.simulation import truth
-from services.simulation.building import load_building
-from services.simulation.live import Place, days_of
+from services.simulation.building import Building, load_building
+from services.simulation.day.nursery_day import NurseryDay
+from services.simulation.live import script_named
 
 #: A Sunday: nobody is in, so a day of it is made quickly and its frames are empty.
 CLOSED = ("--day", "2026-11-22")
@@ -43,6 +45,22 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("house") / "small.yaml"
     path.write_text(yaml.safe_dump(told, allow_unicode=True))
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _made_once() -> Iterator[None]:
+    """A day takes a second or two to make; the same words mean the same day."""
+    kept: dict[tuple[object, ...], NurseryDay] = {}
+
+    def made(building: Building, *told: Any) -> NurseryDay:
+        key = (building.id, *told)
+        if key not in kept:
+            kept[key] = NurseryDay(building, *told)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulated_nursery, "NurseryDay", made)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +197,7 @@ def test_mot_files_say_unknown_where_it_cannot_or_shall_not_be_worked_out(
     if not installed:
         monkeypatch.setattr(simulated_nursery.importlib.util, "find_spec", lambda name: None)
         skip = ()
-    words = ("room-a", *WEEKDAY, "--seconds", "0.1", *skip, "--mot", "--out", str(tmp_path))
+    words = ("room-a", *WEEKDAY, "--frames-per-s", "1", "--seconds", "1", *skip, "--mot", "--out", str(tmp_path))
     assert run("truth", *words) == 0
     assert set(_visibilities(tmp_path)) == {"-1"}
     said = capsys.readouterr().err
@@ -212,8 +230,11 @@ EPOCH_S, SPEED, BOX_LIMIT_S = 1_763_910_900.25, 2.0, 20.0
 @pytest.fixture(scope="module")
 def story() -> truth.IncidentLine:
     """The first door that is left open in the demonstration."""
-    stream = SimulatedStream("entrance", seed=demonstration.SEED, script=demonstration.SCRIPT)
-    found = truth.incident_lines(days_of(Place.of(stream)).day(0))
+    script = script_named(demonstration.SCRIPT)
+    day = simulated_nursery.NurseryDay(
+        load_building(demonstration.BUILDING), demonstration.SEED, USUAL_DAY, None, script, 0.0, None
+    )
+    found = truth.incident_lines(day)
     first = next(one for one in found if isinstance(one, truth.IncidentLine) and one.incident == "I-10")
     assert demonstration.BEGINS_S + 15 < first.start_s < first.end_s - 60
     return first
