@@ -9,6 +9,7 @@ from services.contracts.errors import Rejected
 from services.simulation.day.agenda import Stay
 from services.simulation.day.calendar import DAY_S
 from services.simulation.day.floor import STREET
+from services.simulation.day.lighting import street_past
 from services.simulation.day.scene import look_alike
 from services.simulation.day.scenes_house import (
     disturb_camera,
@@ -20,6 +21,7 @@ from services.simulation.day.scenes_house import (
     warm_child,
 )
 from services.simulation.day.script import Episode
+from services.simulation.day.sky import dawn_s
 from services.simulation.day.spots import spot_of
 from services.simulation.day.stage import Fire, Happening, Stage
 
@@ -56,8 +58,11 @@ def boxes(stage: Stage, told: Episode) -> Happening:
 
 @look_alike("headlights", "I-12", "A car's headlights throw moving light and shadows at night")
 def headlights(stage: Stage, told: Episode) -> Happening:
-    """Light moves, nobody does."""
+    """Light and shadows move, nobody does. Only while it is dark: by day nobody would see them."""
+    if street_past(stage.building) is None:
+        raise Rejected(f"building {stage.building.id!r} has no window that headlights could shine in by")
     first, last = stage.night_s()
+    last = min(last, dawn_s(stage.day))
     at_s = stage.any_time(told, 5.0, first, last, ("sky",))
     stage.effects.headlights.append((at_s, at_s + 5.0))
     return Happening(
@@ -194,12 +199,22 @@ def two_beats(stage: Stage, told: Episode) -> Happening:
     return mute_sensor(stage, told, stage.cut(told, (100.0, 115.0)), "silent")
 
 
-@look_alike("short-vacancy", "I-30", "Nobody is in the house for a few minutes of a service day")
+@look_alike("short-vacancy", "I-30", "No child and no carer is in the rooms on a service day: all are in the yard")
 def vacancy(stage: Stage, told: Episode) -> Happening:
-    """The yard holds everybody while the rooms are empty."""
-    phase = stage.timetable.phase("yard")
+    """The yard holds the classes; cook and health worker stay at their work inside."""
+    phase, yard = stage.timetable.phase("yard"), stage.room_of_kind("yard")
     if phase is None:
         raise Rejected(f"{told.what} needs a day with a time in the yard")
-    return Happening(
-        told.what, "I-30", True, phase.start_s + 120.0, phase.end_s, "everybody is in the yard; the rooms are empty"
-    )
+    span = phase.start_s + 120.0, phase.end_s
+    carers = {adult.person.number for adult in stage.roster.adults if adult.duty == "carer"}
+    inside = [
+        number
+        for room in stage.building.rooms
+        if room.id != yard
+        for number in (*stage.meant_in(room.id, "child", *span), *stage.meant_in(room.id, "adult", *span))
+        if number in carers or stage.agenda(number).person.role == "child"
+    ]
+    if inside or not stage.meant_in(yard, "child", *span):
+        raise Rejected(f"{told.what} needs the classes in the yard; of them {sorted(set(inside))} are inside meanwhile")
+    reason = "all children and carers are in the yard; inside are only the cook and the health worker"
+    return Happening(told.what, "I-30", True, *span, reason)

@@ -31,6 +31,11 @@ def daylight(height_deg: float) -> float:
     return share * share * (3.0 - 2.0 * share)
 
 
+def dawn_s(day: date) -> float:
+    """When the night ends: the first minute in which the sun sends any light at all."""
+    return next((60.0 * minute for minute in range(720) if daylight(sun_height_deg(day, 60.0 * minute)) > 0.0), _NOON_S)
+
+
 class Weather:
     """Outdoor temperature and humidity of one day: the month's usual ones, a day's mood, a daily wave."""
 

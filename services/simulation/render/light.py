@@ -105,7 +105,7 @@ class Light:
                 shown = self._through_windows(room, points[here], way)
             ask = np.flatnonzero(shown > 0)
             start = points[here[ask]] + normals[here[ask]] * 0.1 + way * 0.05
-            shown[ask] *= self._unhindered(start, start + way * (9.0 if room is None or room.outdoors else 4.5), 0.05)
+            shown[ask] *= self.unhindered(start, start + way * (9.0 if room is None or room.outdoors else 4.5), 0.05)
             lit[here] = shown * facing[here]
         return lit
 
@@ -145,7 +145,7 @@ class Light:
         light = np.maximum((away * normals).sum(1), 0) * np.maximum(away[:, 2], 0) / distance**4
         ask = np.flatnonzero(light > 0.004)
         start = points[ask] + normals[ask] * 0.1
-        light[ask] *= self._unhindered(start, np.repeat(lamp[None], len(ask), 0) - (0, 0, 0.08), 0.09)
+        light[ask] *= self.unhindered(start, np.repeat(lamp[None], len(ask), 0) - (0, 0, 0.08), 0.09)
         return np.asarray(light, np.float32)
 
     def _from_window(self, room: Room, window: Opening, points: Floats, normals: Floats) -> Floats:
@@ -164,7 +164,7 @@ class Light:
             light *= window.width_m * window.height_m / len(parts) / math.pi
             ask = np.flatnonzero(light > 0.0015)
             start = points[ask] + normals[ask] * 0.1
-            light[ask] *= self._unhindered(start, np.repeat((middle + into * 0.12)[None], len(ask), 0), 0.11)
+            light[ask] *= self.unhindered(start, np.repeat((middle + into * 0.12)[None], len(ask), 0), 0.11)
             total += light.astype(np.float32)
         return total
 
@@ -179,14 +179,14 @@ class Light:
             t = -at[:, 1] / ray[1]
             x, z = at[:, 0] + t * ray[0], at[:, 2] + t * ray[2]
             soft = 0.012 + 0.006 * np.maximum(t, 0)
-            inside = _within(x, window.at_m - window.width_m / 2, window.at_m + window.width_m / 2, soft)
-            inside *= _within(z, window.sill_m, window.sill_m + window.height_m, soft)
+            inside = within(x, window.at_m - window.width_m / 2, window.at_m + window.width_m / 2, soft)
+            inside *= within(z, window.sill_m, window.sill_m + window.height_m, soft)
             for x0, z0, x1, z1 in window_bars(window) if window.kind == "window" else ():
-                inside *= 1 - _within(x, x0, x1, soft) * _within(z, z0, z1, soft)
+                inside *= 1 - within(x, x0, x1, soft) * within(z, z0, z1, soft)
             shown = np.maximum(shown, np.where(t > 0, inside, 0).astype(np.float32))
         return shown
 
-    def _unhindered(self, start: Floats, end: Floats, step_m: float) -> Floats:
+    def unhindered(self, start: Floats, end: Floats, step_m: float) -> Floats:
         """1 where nothing solid lies between start and end. Steps grow with the way, as shadows blur with it."""
         way = (end - start).astype(np.float32)
         length = np.linalg.norm(way, axis=1)
@@ -265,7 +265,8 @@ def _halved(grid: Floats) -> Floats:
     return np.asarray(grid[: 2 * x, : 2 * y, : 2 * z].reshape(x, 2, y, 2, z, 2).mean(axis=(1, 3, 5)))
 
 
-def _within(value: Floats, low: float, high: float, soft: Floats) -> Floats:
+def within(value: Floats, low: float, high: float, soft: Floats) -> Floats:
+    """1 between two bounds, 0 beyond them, soft at both."""
     edge = np.minimum(value - low, high - value) / soft
     return np.asarray(np.clip(0.5 + 0.5 * edge, 0, 1))
 

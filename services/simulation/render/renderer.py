@@ -29,6 +29,7 @@ from services.simulation.render.backdrop import (
 )
 from services.simulation.render.camera_model import CameraModel, camera_model, model_in
 from services.simulation.render.figures import Company, company_of
+from services.simulation.render.headlights import Sweep
 from services.simulation.render.light import Light, sun_direction
 from services.simulation.render.movers import Mover
 from services.simulation.render.plate import Plate, lens_maps, paint_plate
@@ -73,6 +74,7 @@ class _View:
     nearby: compositing.Nearby
     backdrops: OrderedDict[tuple[Lighting, bool], Backdrop] = field(default_factory=OrderedDict)
     hung: _Hung | None = None
+    sweep: Sweep | None = None  # made when the first car comes by
 
 
 @dataclass
@@ -173,6 +175,9 @@ class NurseryRenderer:
         cast = self._cast(view, world)
         lit, shaded = self._dressed(view, world, backdrop, state)
         picture = lit.copy()
+        for lamp in world.headlights:
+            view.sweep = view.sweep or Sweep(view.plate, self._light)
+            view.sweep.put(picture, lamp, world.curtains, grey=backdrop.infrared)
         if not cast.states and not world.flames:
             return picture, backdrop
         shines = [self._shine(*one.at[:2], view, backdrop, state) for one in cast.states]

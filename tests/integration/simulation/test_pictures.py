@@ -1,18 +1,21 @@
 """Rendered pictures: they agree with the arithmetic, repeat, and change as hour, light and faults demand."""
 
 import hashlib
+import itertools
 import math
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
 
+import cv2
 import numpy as np
 import pytest
 
-from services.contracts.errors import NotFound
-from services.simulation import people
+from services.contracts.errors import NotFound, Rejected
+from services.simulation import people, truth
 from services.simulation.building import Building, load_building
+from services.simulation.day.calendar import Mode
 from services.simulation.day.nursery_day import NurseryDay
 from services.simulation.day.script import episode
 from services.simulation.world import CameraFault, Flame, PersonState, World
@@ -157,6 +160,55 @@ def test_lamps_out_switches_a_camera_to_grey_and_back_at_any_hour(
     before, first, last, after = (_colourfulness(picture) for picture in shown if picture is not None)
     assert first < 4 > last  # the rest is grain
     assert before > 8 < after
+
+
+@pytest.mark.parametrize(
+    ("camera", "from_s", "to_s", "way_px"),
+    [("playroom", 3.2, 4.8, -80), ("nap", 1.4, 3.0, -80), ("yard", 1.6, 3.4, 100)],
+)
+def test_headlights_travel_over_walls_and_nobody_is_there(
+    renderer: NurseryRenderer, building: Building, camera: str, from_s: float, to_s: float, way_px: int
+) -> None:
+    script = [episode("headlights", "03:00")]
+    day, again = NurseryDay(building, 3, WINTER, script=script), NurseryDay(building, 3, WINTER, script=script)
+    (act,) = day.look_alikes
+    worlds = [day.world(act.start_s + since) for since in np.arange(from_s, to_s + 0.01, 0.2)]
+    pictures = [renderer.picture(camera, world) for world in worlds]
+    lit = [picture[24:160] for picture in pictures if picture is not None]  # without the written lines
+    centres = []
+    for one, next_one in itertools.pairwise(lit):
+        change = cv2.GaussianBlur(cv2.absdiff(one, next_one).max(2).astype(np.float32), (0, 0), 2.0)
+        moved = np.where(change > 10.0, change, 0.0)
+        assert 100 < (moved > 0).sum() < 0.4 * moved.size  # a patch: neither nothing nor the whole picture
+        centres.append(float(moved.sum(0) @ np.arange(moved.shape[1]) / moved.sum()))
+    assert (centres[-1] - centres[0]) / way_px > 1.0
+    assert all(not truth.frame_line(building, camera, world, 0).people for world in worlds)
+    twice = renderer.picture(camera, again.world(worlds[3].t_s))
+    assert twice is not None
+    assert np.array_equal(twice, pictures[3])
+
+
+def test_headlights_are_drawn_while_it_is_dark_alone(building: Building) -> None:
+    summer = date(2026, 7, 14)
+    day = NurseryDay(building, 3, summer, script=[episode("headlights")])
+    (act,) = day.look_alikes
+    assert day.world(act.end_s).daylight == 0.0
+    assert [len(day.world(t_s).headlights) for t_s in (act.start_s - 1, act.start_s + 2.5, act.end_s + 1)] == [0, 1, 0]
+    with pytest.raises(Rejected, match="06:00"):
+        NurseryDay(building, 3, summer, script=[episode("headlights", "06:00")])
+
+
+@pytest.mark.parametrize("mode", ["full-day", "half-day"])
+def test_in_a_short_vacancy_only_cook_and_health_worker_are_inside(building: Building, mode: Mode) -> None:
+    day = NurseryDay(building, 5, WINTER, mode, script=[episode("short-vacancy")])
+    (act,) = day.look_alikes
+    assert "cook" in act.reason
+    assert "health worker" in act.reason
+    staff = {day.roster.adult("cook").person.number, day.roster.adult("health").person.number}
+    for t_s in np.arange(act.start_s, act.end_s, 20.0):
+        found = {room: set(numbers) for room, numbers in day.whereabouts(float(t_s)).items()}
+        assert {number for number in found.pop("yard") if day.persons[number].role == "child"}
+        assert set().union(*found.values()) == staff
 
 
 def test_drawn_curtains_darken_windows_and_room(renderer: NurseryRenderer, building: Building) -> None:
