@@ -161,7 +161,7 @@ def comes_later(stage: Stage, told: Episode) -> Happening:
 def passer_by(stage: Stage, told: Episode) -> Happening:
     """Outside, and goes on."""
     first, last = stage.night_s()
-    at_s = stage.any_time(told, 60.0, first, last, ("night",))
+    at_s = stage.any_time(told, 60.0, first, last, ("night",), told_within=stage.nights_s(60.0))
     xs = [corner[0] for room in stage.building.rooms for corner in room.footprint]
     low = min(corner[1] for room in stage.building.rooms for corner in room.footprint) - 1.6
     number = FIRST_STRANGER + sum(1 for known in stage.plan.agendas if FIRST_STRANGER <= known < FIRST_STRANGER + 9)

@@ -22,6 +22,7 @@ from services.simulation.day.agenda import tracks_of
 from services.simulation.day.calendar import DAY_S, Mode, Timetable, timetable_of, usual_mode
 from services.simulation.day.climate import Climate
 from services.simulation.day.derivation import Thresholds, TrueIncident, incidents_of, overlaps
+from services.simulation.day.fields import READS
 from services.simulation.day.floor import STREET, Floor, floor_of
 from services.simulation.day.lighting import Lighting
 from services.simulation.day.occupancy import Occupancy
@@ -29,7 +30,7 @@ from services.simulation.day.openings import Leaf, leaves_of
 from services.simulation.day.plan import Planner
 from services.simulation.day.roster import roster_of
 from services.simulation.day.scene import SCENES, scene_of
-from services.simulation.day.script import Episode, Script, drawn_script
+from services.simulation.day.script import Episode, Script, drawn_script, draws_desertion, episode
 from services.simulation.day.sensors import Reading, Sensors
 from services.simulation.day.sky import Weather
 from services.simulation.day.stage import Effects, Happening, Measurement, Stage
@@ -46,8 +47,9 @@ _USUAL_CELSIUS, _USUAL_SPREAD = 36.5, 0.18
 class NurseryDay:
     """A day, wholly determined by (building, seed, day, mode, script, rate). ``t_s`` is seconds since local midnight.
 
-    ``script`` names what is to happen; ``rate`` draws so many incidents more on average, and look-alikes. ``Rejected``: the
-    script asks for what this day, class or building cannot give; the message says what it can.
+    ``script`` names what is to happen; ``rate`` draws so many incidents more on average, and look-alikes; and I-30, which takes
+    the whole day, only where neither script nor ``mode`` say that the day takes place. ``Rejected``: the script asks for what
+    this day, class or building cannot give; the message says what it can.
     """
 
     def __init__(
@@ -64,6 +66,9 @@ class NurseryDay:
         self.timetable = timetable_of(day, self.mode, seed)
         self.weather = Weather(day, seed)
         self._key = f"{building.id}/{day}/{self.mode}/{seed}"
+        kinds = sum(not one.look_alike for one in SCENES.values())
+        if mode is None and not script and self.timetable.phases and draws_desertion(rate, kinds, self._key):
+            script = (episode("I-30"),)
         deserted = any(one.what == "I-30" for one in script)
         planned = Timetable("closed", 0.0, 0.0, ()) if deserted else self.timetable
         planner = Planner(self.floor, self.roster, planned, self._key)
@@ -211,6 +216,8 @@ class NurseryDay:
         )
         for told in drawn:
             try:
+                if stage.deserted and scene_of(told).kind == "I-30":
+                    continue  # what only resembles it cannot be beside it
                 stage.happenings.append(scene_of(told).put(stage, told))
             except Rejected:
                 continue  # a drawn scene that does not fit into this day is not put on
@@ -259,11 +266,13 @@ def _is_of(act: Happening, one: TrueIncident) -> bool:
 def scenes_page() -> str:
     """The reference page of all scenes, in Markdown."""
     lines = ["# Scenes of the simulated nursery", "",
-             "What a script may name (`what:`); [schema](script.schema.json). A look-alike must not be reported.", "",
-             "| Scene | Incident | What happens |", "|---|---|---|"]  # fmt: skip
+             "What a script may name (`what:`), and what else it may say of it; [schema](script.schema.json). A look-alike must "
+             "not be reported.", "",
+             "| Scene | Incident | What happens | Fields |", "|---|---|---|---|"]  # fmt: skip
     for one in sorted(SCENES.values(), key=lambda one: (one.kind, one.look_alike, one.name)):
         kind = f"resembles {one.kind}" if one.look_alike else one.kind
-        lines.append(f"| `{one.name}` | {kind} | {one.title} |")
+        fields = ", ".join(f"`{name}`" for name in READS[one.name].split())
+        lines.append(f"| `{one.name}` | {kind} | {one.title} | {fields} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from services.contracts.errors import Rejected
+from services.simulation.day.fields import READS, refuse_unread
 from services.simulation.day.script import Episode
 from services.simulation.day.stage import Happening, Stage
 
@@ -43,12 +44,14 @@ def look_alike(name: str, kind: str, title: str) -> Callable[[Putting], Putting]
 
 def _register(name: str, kind: str, is_look_alike: bool, title: str, put: Putting) -> Putting:
     assert name not in SCENES, name
+    assert name in READS, f"{name}: say in fields.READS what it reads"
     SCENES[name] = Scene(name, kind, is_look_alike, title, put)
     return put
 
 
 def scene_of(told: Episode) -> Scene:
-    """The scene of an episode; ``Rejected`` names those that there are."""
+    """The scene of an episode; ``Rejected`` names those that there are, or the fields that it takes."""
     if told.what not in SCENES:
         raise Rejected(f"there is no scene {told.what!r}; there are {', '.join(sorted(SCENES))}")
+    refuse_unread(told)
     return SCENES[told.what]

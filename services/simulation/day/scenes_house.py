@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import get_args
 
 from services.contracts.errors import Rejected
+from services.simulation.building import Building
 from services.simulation.day.agenda import Agenda, Stay
 from services.simulation.day.calendar import DAY_S, PhaseKind
 from services.simulation.day.floor import STREET
@@ -189,6 +190,7 @@ def wrong_temperature(stage: Stage, told: Episode) -> Happening:
     """The heating fails with a window left open, the cooling fails, or a valve sticks; whatever the season makes of it."""
     lasts_s = stage.cut(told, (5400.0, 6600.0))
     room = stage.activity_room(told)
+    stage.need_people(told)
     first_s, last_s = stage.timetable.care_s
     at_s = stage.any_time(told, lasts_s, first_s + 600.0, last_s, (f"climate {room}",))
     outdoors = _outdoors(stage, at_s)
@@ -276,7 +278,8 @@ def disturb_camera(stage: Stage, told: Episode, lasts_s: float) -> Happening:
         raise Rejected(f"{told.what} knows the variants {', '.join(kinds)}, not {told.variant!r}")
     kind = stage.chance.choice([one for one in kinds if told.variant in (None, one)])
     first, last = (stage.timetable.opens_s, stage.timetable.closes_s) if stage.timetable.phases else (0.0, DAY_S)
-    at_s = stage.any_time(told, lasts_s, first, last, (f"camera {camera}",))
+    # By day where it is drawn; a script may sabotage a camera at any hour.
+    at_s = stage.any_time(told, lasts_s, first, last, (f"camera {camera}",), told_within=[(0.0, DAY_S - lasts_s)])
     stage.effects.faults.append(Fault(camera, kind, (at_s, at_s + lasts_s)))
     room = stage.building.camera(camera).room
     return Happening(
@@ -319,6 +322,13 @@ def silent_sensor(stage: Stage, told: Episode) -> Happening:
     )
 
 
+def check_thermometers(building: Building) -> frozenset[str]:
+    """The hand-held thermometers of the morning check: temperature sensors that belong to a desk."""
+    # A desk without an id has no sensors: else every sensor of no furniture would be "of" it.
+    desks = {piece.id for piece in building.furniture if piece.kind == "desk" and piece.id is not None}
+    return frozenset(one.id for one in building.sensors if one.kind == "temperature" and one.of in desks)
+
+
 def mute_sensor(stage: Stage, told: Episode, lasts_s: float, variant: str) -> Happening:
     """Silence a sensor, or freeze its value."""
     fit = [
@@ -326,7 +336,12 @@ def mute_sensor(stage: Stage, told: Episode, lasts_s: float, variant: str) -> Ha
         for one in stage.building.sensors
         if one.kind == "temperature" or (variant == "silent" and one.kind in ("door", "humidity"))
     ]
-    name = stage.target(told, fit, "sensor")
+    hand_held = check_thermometers(stage.building)
+    steady = [one for one in fit if one not in hand_held]
+    known = [one.id for one in stage.building.sensors] if variant == "silent" else steady
+    name = stage.target(told, known, "sensor", fit)
+    if name not in known:
+        name = steady[0]  # what is read in the morning only cannot be seen to stand still
     at_s = stage.any_time(told, lasts_s, 0.0, DAY_S, (f"sensor {name}",))
     (stage.effects.silent if variant == "silent" else stage.effects.stuck)[name].append((at_s, at_s + lasts_s))
     room = next(one.room for one in stage.building.sensors if one.id == name)

@@ -54,6 +54,8 @@ def fewer_adults(stage: Stage, told: Episode, lasts_s: float) -> Happening:
     kinds = stage.roster.class_of
     fit = [room for room in kinds if len(stage.roster.children_of(room)) > RATIO[kinds[room]]]
     if told.room is not None:
+        if told.room not in kinds:
+            raise Rejected(f"{told.what} needs an activity room: one of {', '.join(kinds)}, not {told.room!r}")
         fit = [room for room in fit if room == told.room]
     if not fit:
         raise Rejected(f"{told.what}: no class has more children than one adult may care for; use another seed or room")
@@ -77,7 +79,9 @@ def crowd(stage: Stage, told: Episode, lasts_s: float) -> Happening:
     """Bring visiting children with their adults into a room until it is over capacity."""
     kinds = stage.roster.class_of
     need = {room: CAPACITY[kinds[room]] + 2 - len(stage.roster.children_of(room)) for room in kinds}
-    room = told.room if told.room in need else min(need, key=lambda one: (need[one], one))
+    if told.room is not None and told.room not in need:
+        raise Rejected(f"{told.what} needs an activity room: one of {', '.join(need)}, not {told.room!r}")
+    room = told.room or min(need, key=lambda one: (need[one], one))
     guests = need[room]
     at_s = stage.time_for(told, lasts_s + 160.0, using=(room, "guests"), tail_s=90.0)
     children = [FIRST_VISITOR + stage.guests + index for index in range(guests)]
@@ -159,7 +163,11 @@ def climb(stage: Stage, told: Episode) -> Happening:
 
 def _climbed(stage: Stage, room: str, variant: str | None) -> tuple[Spot, Spot, str]:
     """Where one stands before it, where one is on it, and its name."""
+    if variant not in (None, "furniture", "window"):
+        raise Rejected(f"I-07 knows the variants furniture and window, not {variant!r}")
     zones = [zone for zone in stage.building.zones if zone.kind == "window" and zone.room == room]
+    if variant == "window" and not zones:
+        raise Rejected(f"{room} has no zone by a window to climb in; leave the variant out or take furniture")
     pieces = [piece for piece in stage.building.furniture if piece.room == room and piece.can_be_climbed and piece.blocks
               and 0.3 <= piece.size[2] <= 1.2]  # fmt: skip
     if variant == "furniture" or (variant is None and stage.chance.random() < 0.5) or not zones:
@@ -281,7 +289,7 @@ def intruder(stage: Stage, told: Episode) -> Happening:
     """Somebody comes in at night, looks round and leaves."""
     lasts_s = stage.cut(told, (70.0, 180.0))
     first, last = stage.night_s()
-    at_s = stage.any_time(told, lasts_s + 60.0, first, last, ("night",))
+    at_s = stage.any_time(told, lasts_s + 60.0, first, last, ("night",), told_within=stage.nights_s(lasts_s + 60.0))
     exits = {portal.opening.id: portal for portal in stage.floor.exits}
     name = stage.target(told, sorted(exits), "exit")
     number = FIRST_STRANGER + sum(1 for known in stage.plan.agendas if FIRST_STRANGER <= known < FIRST_STRANGER + 9)

@@ -21,6 +21,8 @@ from services.simulation.day.calendar import DAY_S
 _CLOCK = re.compile(r"^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?$")
 _MAX_BYTES = 1 << 20
 _MAX_EPISODES = 500
+#: Days of service on which nobody comes (I-30), at the most: such a day leaves no room for most other incidents.
+_DESERTED_MOST = 0.05
 
 
 class Episode(BaseModel):
@@ -115,3 +117,11 @@ def drawn_script(names: Iterable[tuple[str, bool]], rate: float, key: str) -> tu
             pool = pool or chance.sample(of, len(of))
             found.append(episode(pool.pop()))
     return tuple(found)
+
+
+def draws_desertion(rate: float, kinds: int, key: str) -> bool:
+    """Whether a day of service is one on which nobody comes (I-30), of so many kinds of incidents; at most every twentieth is.
+
+    Drawn apart from :func:`drawn_script`, which draws the same with and without.
+    """
+    return random.Random(f"deserted/{key}").random() < min(_DESERTED_MOST, rate / kinds)  # noqa: S311  a drawing, not a secret

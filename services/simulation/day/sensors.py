@@ -15,7 +15,7 @@ from services.contracts.sensor import SensorKind
 from services.simulation.building import Building, BuildingSensor
 from services.simulation.day.climate import Climate
 from services.simulation.day.openings import Leaf
-from services.simulation.day.scenes_house import HEARTBEAT_S
+from services.simulation.day.scenes_house import HEARTBEAT_S, check_thermometers
 from services.simulation.day.stage import Effects, Measurement
 
 MEASURE_S = 60.0
@@ -54,8 +54,7 @@ class Sensors:
             effects,
         )
         self._measurements = measurements
-        # A desk without an id has no sensors: without the second condition, every sensor of no furniture would be "of" it.
-        self._desks = {piece.id for piece in building.furniture if piece.kind == "desk" and piece.id is not None}
+        self._hand_held = check_thermometers(building)
 
     def readings(self, from_s: float, to_s: float) -> list[Reading]:
         """Everything said in ``[from_s, to_s)``, in order of time."""
@@ -63,8 +62,8 @@ class Sensors:
         return sorted(said, key=lambda one: (one.t_s, one.sensor_id, one.kind))
 
     def is_thermometer(self, sensor: BuildingSensor) -> bool:
-        """Whether it is the hand-held one of the morning check: a temperature sensor that belongs to a desk."""
-        return sensor.kind == "temperature" and sensor.of in self._desks
+        """Whether it is the hand-held one of the morning check."""
+        return sensor.id in self._hand_held
 
     def _of(self, sensor: BuildingSensor, from_s: float, to_s: float) -> list[Reading]:
         said = [

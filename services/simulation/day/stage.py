@@ -128,6 +128,8 @@ class Stage:
         self.happenings: list[Happening] = []
         self._busy: list[tuple[float, float, frozenset[str]]] = []
         self.guests = 0
+        #: A day of service for which nobody is planned.
+        self.deserted = bool(timetable.phases) and not plan.agendas
 
     # When and where
 
@@ -136,6 +138,7 @@ class Stage:
         lead_s: float = _SETTLE_S, tail_s: float = 60.0,
     ) -> float:  # fmt: skip
         """A start within one of the phases, from the script or drawn; what it uses is busy from then on."""
+        self.need_people(told)
         using = frozenset(using)
         open_phases = [phase for phase in self.timetable.phases if phase.kind in phases]
         if told.at_s is not None:
@@ -162,15 +165,19 @@ class Stage:
         )
 
     def any_time(
-        self, told: Episode, lasts_s: float, first_s: float, last_s: float, using: Iterable[str] = ()
-    ) -> float:
-        """A start between two times, from the script or drawn."""
+        self, told: Episode, lasts_s: float, first_s: float, last_s: float, using: Iterable[str] = (), *,
+        told_within: Sequence[Span] | None = None,
+    ) -> float:  # fmt: skip
+        """A start between two times, from the script or drawn. ``told_within``: a script may name any time of these spans.
+
+        Drawn times keep to the first span of the kind, so that what a seed draws does not change with what scripts may ask for.
+        """
         using = frozenset(using)
         if told.at_s is not None:
-            if not first_s <= told.at_s <= last_s:
-                raise Rejected(
-                    f"{told.what} cannot happen at {clock(told.at_s)}: only {clock(first_s)} to {clock(last_s)}"
-                )
+            spans = [(first_s, last_s)] if told_within is None else [one for one in told_within if one[0] <= one[1]]
+            if not any(first <= told.at_s <= last for first, last in spans):
+                when = ", ".join(f"{clock(first)}-{clock(last)}" for first, last in spans) or "never, it lasts too long"
+                raise Rejected(f"{told.what} cannot happen at {clock(told.at_s)}: its times are {when}")
             self._take(told.at_s, told.at_s + lasts_s, using)
             return told.at_s
         for _ in range(_DRAWS):
@@ -207,12 +214,12 @@ class Stage:
                 return room.id
         raise Rejected(f"building {self.building.id!r} has no {kind}")
 
-    def target(self, told: Episode, known: Sequence[str], what: str) -> str:
-        """The camera, sensor or door that the script names, or one of those that come into question."""
+    def target(self, told: Episode, known: Sequence[str], what: str, drawn_from: Sequence[str] = ()) -> str:
+        """The camera, sensor or door that the script names, or one of those that may be drawn (``drawn_from``, else all)."""
         if not known:
             raise Rejected(f"building {self.building.id!r} has no {what} for {told.what}")
         if told.target is None:
-            return self.chance.choice(list(known))
+            return self.chance.choice(list(drawn_from or known))
         if told.target not in known:
             raise Rejected(f"{told.what} needs a {what}: one of {', '.join(known)}, not {told.target!r}")
         return told.target
@@ -285,6 +292,18 @@ class Stage:
         """How long it lasts: as told, or drawn between two times."""
         return told.lasts_s if told.lasts_s is not None else self.chance.uniform(*usual_s)
 
+    def need_people(self, told: Episode) -> None:
+        """``Rejected`` on a day on which nobody comes (I-30)."""
+        if self.deserted:
+            raise Rejected(f"{told.what} needs people, and on this day nobody comes (I-30)")
+
+    def nights_s(self, lasts_s: float) -> tuple[Span, ...]:
+        """When something of so long may begin in the armed hours: before opening, or after closing and over by midnight."""
+        until_s = DAY_S - lasts_s
+        if not self.timetable.phases:
+            return ((60.0, until_s),)
+        return ((60.0, self.timetable.opens_s - 900.0), (self.timetable.closes_s + 300.0, until_s))
+
     def night_s(self) -> tuple[float, float]:
-        """A stretch of the armed hours: from midnight to before opening."""
+        """The stretch of the armed hours that is drawn from: after midnight to before opening."""
         return (600.0, (self.timetable.opens_s if self.timetable.phases else DAY_S) - 900.0)

@@ -218,8 +218,13 @@ def test_a_bad_script_is_refused_by_name(document: str | bytes, says: str) -> No
     ({"what": "I-99"}, "no scene 'I-99'"), ({"what": "I-01", "at": "03:00"}, "its times are"),
     ({"what": "I-01", "room": "kitchen"}, "activity room"), ({"what": "I-23", "target": "roof"}, "camera"),
     ({"what": "I-23", "variant": "upside-down"}, "variants"), ({"what": "I-06", "at": "09:40", "person": 999}, "no child"),
-    ({"what": "I-10", "target": "door-a"}, "exit"),
+    ({"what": "I-10", "target": "door-a"}, "exit"), ({"what": "I-12", "at": "12:00"}, "its times are 00:01:00-06"),
+    ({"what": "I-12", "at": "23:58"}, "its times are"), ({"what": "I-03", "room": "kitchen"}, "activity room"),
+    ({"what": "I-07", "variant": "wall"}, "variants"), ({"what": "I-21", "room": "room-a"}, "not take room: it takes at"),
+    ({"what": "I-09", "at": "10:55"}, "does not take at"), ({"what": "I-30", "person": 1}, "nothing but its name"),
+    ({"what": "I-26", "variant": "flat", "target": "check-thermometer"}, "sensor"),
+    ([{"what": "I-30"}, {"what": "I-22"}], "nobody comes"), ([{"what": "I-30"}, {"what": "I-17"}], "nobody comes"),
 ])  # fmt: skip
-def test_what_a_day_cannot_give_is_refused(building: Building, told: dict[str, object], says: str) -> None:
+def test_what_a_day_cannot_give_is_refused(building: Building, told: object, says: str) -> None:
     with pytest.raises(Rejected, match=says):
-        NurseryDay(building, 1, date(2026, 11, 23), script=read_script(str([told])))
+        NurseryDay(building, 1, date(2026, 11, 23), script=read_script(str(told if isinstance(told, list) else [told])))
