@@ -22,7 +22,9 @@ _WIDTH_PX, _MARGIN_PX = 1360, 24
 
 
 def is_at_its_best(page: Page) -> bool:
-    """The first incident lasts, and every camera comes at its rate."""
+    """The first incident lasts, every camera comes at its rate, and nothing tells of a machine that is busy otherwise."""
+    if page.locator(".pill.warn, .key.unwatched, .key.gap").count() > 0:
+        return False
     facts = [page.locator(f'[data-camera="{name}"]').inner_text() for name in demonstration.CAMERAS]
     return page.locator('.incident.open[data-kind="I-10"]').count() > 0 and all(RATE in told for told in facts)
 
