@@ -5,6 +5,7 @@ import itertools
 import math
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 
@@ -75,6 +76,44 @@ def test_silhouettes_agree_with_projected_bodies(renderer: NurseryRenderer, buil
     pixels, _ = camera_model(building.camera(CAMERA)).project(people.posed_vertices(state))
     drawn = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
     np.testing.assert_allclose(drawn, [*pixels.min(0), *pixels.max(0)], atol=2.0)
+
+
+#: From which visible share on how many sides of a box have to agree, where a body never is wholly in sight: under a blanket but
+#: the head is, of who is carried an arm or two are hidden, behind a rung a shin.
+SIDES_THAT_AGREE = {
+    "sleep": (0.1, 1), "carried": (0.3, 2), "climb": (0.6, 4), "carry": (0.3, 3), "fallen": (0.65, 4), "lie": (0.7, 3)
+}  # fmt: skip
+OCCUR = {
+    "stand", "walk", "sit", "sit_floor", "play_floor", "squat", "bend", "reach", "lie", "sleep", "climb", "carry", "carried",
+    "fallen",
+}  # fmt: skip
+
+
+def test_boxes_of_a_day_agree_with_silhouettes(renderer: NurseryRenderer, building: Building) -> None:
+    told = [episode("I-06", "15:40"), episode("I-07", "15:20"), episode("lie-down-to-play", "09:28")]
+    told += [episode(what) for what in ("carried-out", "slide", "bend-and-squat", "reach-up")]
+    day = NurseryDay(building, 5, WINTER, script=told)
+    times_s = {*range(27_300, 61_200, 360)}
+    times_s |= {int(t_s) for act in day.happenings for t_s in np.arange(act.start_s, act.start_s + 20, 4.0)}
+    held, agreed = 0, Counter[str]()
+    for t_s, camera in itertools.product(sorted(times_s), (CAMERA, "nap", "yard", "entrance")):
+        world = day.world(float(t_s))
+        shown = renderer.silhouettes(camera, world)
+        for one in truth.frame_line(building, camera, world, 0, lambda *_, shown=shown: shown).people:
+            rows, columns = np.nonzero(shown == one.person)
+            if not len(rows) or one.visible is None:
+                continue
+            drawn = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+            off_px = drawn - one.box_px
+            assert (off_px * (-1, -1, 1, 1) <= 2.5).all(), f"{one} is drawn beyond its box by {off_px} at {t_s}"
+            held += 1
+            least, sides = SIDES_THAT_AGREE.get(one.activity, (0.8, 4))
+            if one.visible >= least:
+                assert (np.abs(off_px) <= 3.5).sum() >= sides, f"{one} is drawn {off_px} off its box at {t_s}"
+                agreed[one.activity] += 1
+    assert held > 800, agreed
+    assert agreed.keys() >= OCCUR, agreed
+    assert agreed.total() > 250, agreed
 
 
 def test_who_stands_before_somebody_hides_them(renderer: NurseryRenderer, building: Building) -> None:
