@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bench.nursery_detector.variation import ADULTS, CHILDREN, SPEEDS, drawn
+from bench.nursery_detector.variation import ADULTS, ADULTS_REACHING, CHILDREN, CHILDREN_REACHING, SPEEDS, drawn
 from services.simulation import people
 from services.simulation.building import Building, BuildingCamera, Room
 from services.simulation.floor import Floor
@@ -43,9 +43,13 @@ def moment_of(building: Building, room: str, chance: Chance) -> World:
     )  # fmt: skip
 
 
-def peopled(building: Building, camera: BuildingCamera, world: World, floor: Floor, chance: Chance) -> World:
-    """The moment with other people, some seconds on."""
+def peopled(
+    building: Building, camera: BuildingCamera, world: World, floor: Floor, chance: Chance, *, reaching: bool = False
+) -> World:
+    """The moment with other people, some seconds on. ``reaching``: many with an arm up."""
     company = _Company(building, building.room(camera.room), camera, floor, chance)
+    if reaching:
+        company.postures = {"adult": ADULTS_REACHING, "child": CHILDREN_REACHING}
     if chance.random() >= _NOBODY:
         most = int(chance.integers(1, _MOST + 1))
         gatherings = (
@@ -67,6 +71,7 @@ class _Company:
     floor: Floor
     chance: Chance
     states: list[PersonState] = field(default_factory=list)
+    postures: dict[Role, dict[Activity, float]] = field(default_factory=lambda: {"adult": ADULTS, "child": CHILDREN})
 
     def scatter(self) -> None:
         spot = self._spot()
@@ -117,7 +122,7 @@ class _Company:
                 other = self.chance.random() < 0.15
                 self._add(
                     "child", (*spot, self._height(spot)), heading + float(self.chance.normal(0, 0.25)),
-                    drawn(CHILDREN, self.chance) if other else doing,
+                    drawn(self.postures["child"], self.chance) if other else doing,
                 )  # fmt: skip
         before = float(self.chance.uniform(0.8, 1.4))
         facing = (first[0] + before * ahead[0], first[1] + before * ahead[1])
@@ -141,9 +146,7 @@ class _Company:
         )
 
     def _stand(self, role: Role, spot: tuple[float, float], heading: float) -> None:
-        self._add(
-            role, (*spot, self._height(spot)), heading, drawn(ADULTS if role == "adult" else CHILDREN, self.chance)
-        )
+        self._add(role, (*spot, self._height(spot)), heading, drawn(self.postures[role], self.chance))
 
     def _add(self, role: Role, at: tuple[float, float, float], heading: float, doing: Activity) -> None:
         speed = float(self.chance.uniform(*SPEEDS[doing])) if doing in SPEEDS else 0.0

@@ -47,6 +47,7 @@ _INVENTED_CAMERAS = 6
 _PER_INVENTED_CAMERA = 16
 _INVENTED_MOMENTS = 2
 _VARIED_SHARE = 1 / 6
+_AS_USUAL = 60  # houses; in those after them many people have an arm up
 _MOMENTS = 6  # times of day for each camera: the light of each is worked out once
 _PADDING = 114
 #: What the drawing library keeps of a building, some 200 MB, is freed with its process only.
@@ -80,15 +81,16 @@ def draw(building: Building, seed: int, per_camera: int, *, crowds: bool) -> Ite
                 yield drawn
 
 
-def draw_invented(seed: int, cameras: int, per_camera: int) -> Iterator[Drawn]:
-    """Pictures of a house that nobody planned."""
+def draw_invented(seed: int, cameras: int, per_camera: int, *, reaching: bool = False) -> Iterator[Drawn]:
+    """Pictures of a house that nobody planned; ``reaching``: of many people with an arm up."""
     chance = np.random.default_rng([seed, 3])
     building = invented_building(chance, cameras)
     renderer, floor = NurseryRenderer(building, seed), Floor(building)
     for camera in building.cameras:
         moments = [moment_of(building, camera.room, chance) for _ in range(_INVENTED_MOMENTS)]
         for number in range(per_camera):
-            world = peopled(building, camera, moments[number * _INVENTED_MOMENTS // per_camera], floor, chance)
+            moment = moments[number * _INVENTED_MOMENTS // per_camera]
+            world = peopled(building, camera, moment, floor, chance, reaching=reaching)
             drawn = _drawn(renderer, camera, world)
             if drawn is not None:
                 yield drawn
@@ -150,6 +152,7 @@ class _Part:
     per_camera: int
     unseen: str
     invented: bool = False
+    reaching: bool = False
 
     def render(self) -> None:
         if self.file.exists():
@@ -168,7 +171,7 @@ class _Part:
             building = load_building("magnolia" if self.unseen == "building" else "sunflower")
             return draw(building, self.seed, self.per_camera, crowds=False)
         if self.invented:
-            return draw_invented(self.seed, _INVENTED_CAMERAS, self.per_camera)
+            return draw_invented(self.seed, _INVENTED_CAMERAS, self.per_camera, reaching=self.reaching)
         chance = np.random.default_rng([self.seed, 1])
         building = varied_building(load_building("sunflower"), chance, _CAMERAS)
         return draw(building, self.seed, self.per_camera, crowds=True)
@@ -206,7 +209,7 @@ def _parts(folder: Path, pictures: int, seed: int, unseen: str) -> list[_Part]:
     return [
         *(_Part(folder / f"{n:04}.npz", seed * 100_000 + n, _PER_CAMERA, "") for n in range(varied)),
         *(
-            _Part(folder / f"i{n:04}.npz", seed * 100_000 + 50_000 + n, _PER_INVENTED_CAMERA, "", True)
+            _Part(folder / f"i{n:04}.npz", seed * 100_000 + 50_000 + n, _PER_INVENTED_CAMERA, "", True, n >= _AS_USUAL)
             for n in range(invented)
         ),
     ]
