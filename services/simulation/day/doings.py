@@ -141,9 +141,8 @@ class Doings:
             lasts_s = min(self.chance.uniform(60.0, 260.0), until_s - t_s)
             at_fridge = "fridge" in place.id
             lasts_s = min(lasts_s, self.chance.uniform(14.0, 30.0)) if at_fridge else lasts_s
-            low = (
-                not at_fridge and self.chance.random() < 0.3
-            )  # at the oven, at a cupboard; nothing hangs so high as to be reached for
+            # Down to the oven or a cupboard, now and then; nothing hangs so high that an arm must go up.
+            low = not at_fridge and self.chance.random() < 0.3
             agenda.add(Stay(t_s, spot_of(place), "squat" if low else "stand"))
             if at_fridge:
                 self.plan.fridge_s.append((t_s + 7.0, max(5.0, lasts_s - 8.0)))
