@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from services.contracts.errors import NotFound, Rejected
 from services.simulation.catalogue import CATALOGUE, FurnitureKind, PlaceKind
+from services.simulation.described_file import bytes_of
 
 BUILDINGS = Path(__file__).parent / "buildings"
 _MAX_BYTES = 1 << 20
@@ -333,14 +334,8 @@ def load_building(name_or_path: str | Path) -> Building:
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
         path = BUILDINGS / f"{name_or_path}.yaml"
-    try:
-        with path.open("rb") as source:
-            raw = source.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise NotFound(f"no building at {path}: {error.strerror}; known ones: {', '.join(building_names())}") from error
-    if len(raw) > _MAX_BYTES:
-        raise Rejected(f"{path.name} is larger than {_MAX_BYTES} bytes; a building's description is a few kilobytes")
-    return read_building(raw, path.name)
+    known, hint = f"; known ones: {', '.join(building_names())}", "a building's description is a few kilobytes"
+    return read_building(bytes_of(path, _MAX_BYTES, "building", hint, known), path.name)
 
 
 def read_building(document: bytes | str, name: str = "building") -> Building:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from services.contracts.errors import NotFound, Rejected
+from services.contracts.errors import Rejected
 from services.simulation.day.derivation import Thresholds
+from services.simulation.described_file import bytes_of
 
 _MAX_BYTES = 1 << 16
 
@@ -22,14 +23,7 @@ def load_limits(path: Path) -> Thresholds:
 
     ``NotFound``: no such file. ``Rejected``: it is no such mapping; each faulty entry is named.
     """
-    try:
-        with path.open("rb") as source:
-            raw = source.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise NotFound(f"no limits at {path}: {error.strerror}") from error
-    if len(raw) > _MAX_BYTES:
-        raise Rejected(f"{path.name} is larger than {_MAX_BYTES} bytes; limits are a mapping like {{door_s: 20}}")
-    return read_limits(raw, path.name)
+    return read_limits(bytes_of(path, _MAX_BYTES, "limits", "limits are a mapping like {door_s: 20}"), path.name)
 
 
 def read_limits(document: bytes | str, name: str = "limits") -> Thresholds:

@@ -15,8 +15,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from services.contracts.errors import NotFound, Rejected
+from services.contracts.errors import Rejected
 from services.simulation.day.calendar import DAY_S
+from services.simulation.described_file import bytes_of
 
 _CLOCK = re.compile(r"^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?$")
 _MAX_BYTES = 1 << 20
@@ -72,14 +73,7 @@ def script_schema() -> dict[str, Any]:
 
 def load_script(path: Path) -> tuple[Episode, ...]:
     """Read a script. ``NotFound``: no such file; ``Rejected``: it is no script, each faulty entry is named."""
-    try:
-        with path.open("rb") as source:
-            raw = source.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise NotFound(f"no script at {path}: {error.strerror}") from error
-    if len(raw) > _MAX_BYTES:
-        raise Rejected(f"{path.name} is larger than {_MAX_BYTES} bytes; a script is a list of a few episodes")
-    return read_script(raw, path.name)
+    return read_script(bytes_of(path, _MAX_BYTES, "script", "a script is a list of a few episodes"), path.name)
 
 
 def read_script(document: bytes | str, name: str = "script") -> tuple[Episode, ...]:
