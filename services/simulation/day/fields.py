@@ -29,7 +29,8 @@ READS: dict[str, str] = {
     "birthday-candles": _ROOM, "adult-lies-down": _CHILD, "lens-wiped": _DOOR, "cloud": "at lasts_s", "lamps-out": _ROOM,
     "clock-wobble": _DOOR, "two-missed-beats": _DOOR, "short-vacancy": "",
 }  # fmt: skip
-_WRITTEN = {
+#: An episode's attributes and how a script writes them.
+WRITTEN = {
     "at_s": "at",
     "lasts_s": "lasts_s",
     "room": "room",
@@ -42,9 +43,7 @@ _WRITTEN = {
 def refuse_unread(told: Episode) -> None:
     """``Rejected``: the episode tells something that its scene does not read."""
     known = READS[told.what].split()
-    unread = [
-        name for attribute, name in _WRITTEN.items() if getattr(told, attribute) is not None and name not in known
-    ]
+    unread = [name for attribute, name in WRITTEN.items() if getattr(told, attribute) is not None and name not in known]
     if unread:
         takes = ", ".join(known) or "nothing but its name"
         raise Rejected(f"{told.what} does not take {', '.join(unread)}: it takes {takes}")

@@ -9,7 +9,7 @@ import pytest
 from services.contracts.errors import Rejected
 from services.simulation.building import Building
 from services.simulation.day.calendar import hours
-from services.simulation.day.fields import READS
+from services.simulation.day.fields import READS, WRITTEN
 from services.simulation.day.nursery_day import NurseryDay
 from services.simulation.day.plan import Planner
 from services.simulation.day.roster import roster_of
@@ -18,14 +18,6 @@ from services.simulation.day.script import Episode, draws_desertion, episode
 from services.simulation.day.stage import Stage
 from tests.unit.simulation.day.conftest import MONDAY
 
-FIELDS = {
-    "at_s": "at",
-    "lasts_s": "lasts_s",
-    "room": "room",
-    "variant": "variant",
-    "target": "target",
-    "person": "person",
-}
 READ: set[str] = set()
 
 
@@ -33,8 +25,8 @@ class Overheard(Episode):
     """An episode that notes which of its fields are read."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name in FIELDS:
-            READ.add(FIELDS[name])
+        if name in WRITTEN:
+            READ.add(WRITTEN[name])
         return super().__getattribute__(name)
 
 
@@ -61,7 +53,7 @@ def test_a_scene_reads_what_it_is_said_to_read_and_no_more(stage: Stage, name: s
 
 def test_fields_are_told_for_every_scene_and_no_other() -> None:
     assert set(READS) == set(SCENES)
-    assert {field for fields in READS.values() for field in fields.split()} == set(FIELDS.values())
+    assert {field for fields in READS.values() for field in fields.split()} == set(WRITTEN.values())
 
 
 @pytest.fixture(scope="module")
