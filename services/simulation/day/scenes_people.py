@@ -18,6 +18,8 @@ from services.simulation.day.stage import CARE, Happening, Stage
 from services.simulation.day.track import Spot
 from services.simulation.people import fall_duration_of, person_of
 
+#: How fast an adult comes to a child who climbs.
+_TO_A_CLIMBER_M_S = 1.4
 _FILE_S = 1.4
 _ERRANDS = ("answers a parent at the door", "fetches warm water", "looks for clean clothes", "takes a telephone call")
 
@@ -149,14 +151,19 @@ def climb(stage: Stage, told: Episode) -> Happening:
     foot, top, what = _climbed(stage, room, told.variant)
     start = stage.spot_at(child, at_s)
     there_s = at_s + 1.0 + travel_s(stage.floor, (start.x, start.y), (foot.x, foot.y), stage.agenda(child).speed_m_s)
-    down_s = there_s + lasts_s
+    beside, comes_from = (
+        stage.spots.beside(foot, 0.4, there_s, there_s + lasts_s + 12.0),
+        stage.spot_at(helper, there_s),
+    )
+    way_s = travel_s(stage.floor, (comes_from.x, comes_from.y), (beside.x, beside.y), _TO_A_CLIMBER_M_S)
+    down_s = there_s + max(lasts_s, way_s + 3.0)  # nobody is lifted down before somebody is there
     stage.agenda(child).interrupt(at_s - 1.0, down_s + 12.0, [
         Stay(at_s, foot, "reach"), Stay(there_s, top, "climb", "climb", 0.4, direct=True), Stay(down_s, foot, carried_by=helper),
     ])  # fmt: skip
-    beside = stage.spots.beside(foot, 0.4, there_s, down_s + 12.0)
     away = stage.spots.play(room, down_s, down_s + 20.0)
+    set_off_s = down_s - max(4.0, way_s + 2.0)
     stage.agenda(helper).interrupt(there_s, down_s + 14.0, [
-        Stay(down_s - 4.0, beside, "reach", speed_m_s=1.4), Stay(down_s + 0.9, away, "carry", "carry", 0.9),
+        Stay(set_off_s, beside, "reach", speed_m_s=_TO_A_CLIMBER_M_S), Stay(down_s + 0.9, away, "carry", "carry", 0.9),
     ])  # fmt: skip
     return Happening(told.what, "I-07", False, there_s, down_s, f"child {child} climbs {what}", room, persons=(child,))
 

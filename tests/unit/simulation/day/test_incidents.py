@@ -25,6 +25,21 @@ def day_of(building: Building, *told: str | Episode, seed: int = 2, day: date = 
     return NurseryDay(building, seed, day, script=[episode(one) if isinstance(one, str) else one for one in told])
 
 
+def test_a_child_is_lifted_by_somebody_who_is_there(building: Building) -> None:
+    """However far the adult was when the child began to climb."""
+    climbs = [Episode(what="I-07", at=at) for at in ("09:40", "09:52", "11:00", "11:08", "15:40", "15:55")]
+    day = day_of(building, *climbs, seed=2)
+    lifted = [
+        (track, ride) for track in day.tracks.values() for ride in track.rides if track.is_present(ride.from_s - 0.1)
+    ]
+
+    assert len([one for one in day.incidents if one.kind == "I-07"]) == len(climbs)
+    assert len(lifted) >= len(climbs)
+    for child, ride in lifted:
+        adult, before = day.tracks[ride.carrier].at(ride.from_s), child.at(ride.from_s - 0.1)
+        assert math.dist((adult.x, adult.y), (before.x, before.y)) < 1.0
+
+
 def test_there_is_a_scene_for_every_type_and_a_look_alike_for_every_type() -> None:
     assert {scene.kind for scene in SCENES.values() if not scene.look_alike} == WANTED
     assert {scene.kind for scene in SCENES.values() if scene.look_alike} == WANTED
