@@ -119,9 +119,8 @@ class SimulatedConnection:
         ahead_ns = self._now_ns() - time.monotonic_ns()  # the clock of the wall may be set; pictures keep coming evenly
         epoch_ns = clock.epoch_ns - ahead_ns
         first = index = -((epoch_ns - time.monotonic_ns()) * rate // NS_PER_S)
-        latest_s = (
-            _LATEST_S + self._stream.jitter_ms / 1000
-        )  # what the network keeps back is not the camera's being busy
+        # What the network keeps back is not the camera's being busy.
+        latest_s = _LATEST_S + self._stream.jitter_ms / 1000
 
         def due_ns(number: int) -> int:
             return epoch_ns + number * NS_PER_S // rate
