@@ -47,7 +47,7 @@ _INVENTED_CAMERAS = 6
 _PER_INVENTED_CAMERA = 16
 _INVENTED_MOMENTS = 2
 _VARIED_SHARE = 1 / 6
-_AS_USUAL = 60  # houses; in those after them many people have an arm up
+_AS_USUAL = 56  # houses; in those after them many people have an arm up
 _MOMENTS = 6  # times of day for each camera: the light of each is worked out once
 _PADDING = 114
 #: What the drawing library keeps of a building, some 200 MB, is freed with its process only.
@@ -218,7 +218,7 @@ def _parts(folder: Path, pictures: int, seed: int, unseen: str) -> list[_Part]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=6960)
+    parser.add_argument("--pictures", type=int, default=7344)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--unseen", choices=("", "seeds", "building", "houses"), default="")
     parser.add_argument("--jobs", type=int, default=2)

@@ -95,9 +95,10 @@ def _convolved(picture: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDA
 
 def test_nothing_is_learned_from_the_unseen_and_no_two_parts_are_drawn_alike() -> None:
     folder = Path("somewhere")
-    learned = _parts(folder, 6960, 2, "")
-    assert len({part.file for part in learned}) == len({part.seed for part in learned}) == len(learned) == 66
-    assert sum(part.invented for part in learned) == 60
+    learned = _parts(folder, 7344, 2, "")
+    assert len({part.file for part in learned}) == len({part.seed for part in learned}) == len(learned) == 70
+    assert sum(part.invented for part in learned) == 64
+    assert sum(part.reaching for part in learned) == 8
     unseen = [
         *_parts(folder, 400, 77, "seeds"),
         *_parts(folder, 400, 78, "building"),
