@@ -143,6 +143,7 @@ def test_a_newcomer_sees_the_main_job_run(box: BoxUnderTest, browser: Browser) -
     expect(page.locator('[data-sensor="fridge-probe"] .reading')).to_contain_text("°C")
     expect(page.locator('[data-camera="entrance"] .watch')).to_contain_text("watched by nursery-people", timeout=30_000)
     expect(page.locator('[data-sensor="alarm-button"] .reading')).to_have_text("pressed")
+    expect(page.locator('[data-sensor="alarm-button"]')).to_have_attribute("data-mood", "bad")
     judge_armed_camera(page)
 
     page.get_by_role("button", name="中文").click()

@@ -44,8 +44,17 @@ export class Sensors {
 function row(sensor: Sensor, nowNs: number): HTMLElement {
   const node = el("div", "sensor", el("div", "", el("b", "", sensor.title ? half(sensor.title) : sensor.sensor_id), el("small", "", sensor.observed_ns === null ? say("no_reading") : ago(sensor.observed_ns, nowNs))), el("span", "reading", reading(sensor)));
   node.dataset.sensor = sensor.sensor_id;
-  node.dataset.mood = sensor.reading?.open === true ? "warn" : "good";
+  node.dataset.mood = mood(sensor, nowNs);
   return node;
+}
+
+/** A press stays in sight while somebody may still be on the way to it. */
+const PRESS_COUNTS_NS = 10 * 60 * 1e9;
+
+function mood(sensor: Sensor, nowNs: number): "good" | "warn" | "bad" {
+  const at = sensor.observed_ns;
+  if (typeof sensor.reading?.action === "string" && at !== null && nowNs - at < PRESS_COUNTS_NS) return "bad";
+  return sensor.reading?.open === true ? "warn" : "good";
 }
 
 function reading(sensor: Sensor): string {
