@@ -20,13 +20,13 @@ class MotionSettings:
     """Tuning, in box heights and seconds. A pair is for the place (x, y) and for the size (width, height)."""
 
     #: Standard deviation of a measurement with a score of 0.75, heights.
-    measured: tuple[float, float] = (0.05, 0.07)
+    measured: tuple[float, float] = (0.06, 0.07)
     #: Variance of a measurement against that, as ``doubt * (1 - score)``: an unsure box moves its track less
     #: (NSA Kalman: Du et al., "GIAOTracker", ICCV Workshops 2021; also StrongSORT, 2022).
     doubt: float = 4.0
     least_doubt: float = 0.1
     #: Standard deviation of the unknown first speed, heights a second.
-    first_speed: tuple[float, float] = (1.0, 0.5)
+    first_speed: tuple[float, float] = (0.8, 0.4)
     #: Acceleration, heights a second squared, for a second.
     acceleration: tuple[float, float] = (0.5, 0.25)
 

@@ -38,7 +38,7 @@ class TrackerSettings:
     #: From here a box that belongs to no track begins one.
     new_score: float = 0.5
     #: Least IoU of a sure box with where a track is expected.
-    match_iou: float = 0.3
+    match_iou: float = 0.26
     unsure_iou: float = 0.4
     #: Boxes are grown by this many standard deviations of the track's place, but by no more than so many heights.
     grown_by: float = 1.5

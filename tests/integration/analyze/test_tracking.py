@@ -55,9 +55,11 @@ def mot(clip: Clip) -> None:
 @pytest.mark.usefixtures("mot")
 @pytest.mark.parametrize("name", SORT_OF_INDEX)
 def test_every_sequence_is_tracked_better_than_by_sort(name: str) -> None:
-    mota, idf1, *_ = SORT_OF_INDEX[name]
+    mota, idf1, switches, *_ = SORT_OF_INDEX[name]
     assert 100 * ours(name).mota > mota
     assert 100 * ours(name).idf1 > idf1
+    assert ours(name).switches < switches
+    assert ours(name).hota > score(case(name).truth, run_sort(case(name))).hota
 
 
 @pytest.mark.usefixtures("mot")
@@ -75,6 +77,7 @@ def test_what_a_small_detector_finds_is_tracked_better_than_by_sort(clip: Clip) 
     here, sort = score(found.truth, run_ours(found)), score(found.truth, run_sort(found))
     assert 100 * here.mota > LIGHT_PERSON[0] and 100 * here.idf1 > LIGHT_PERSON[1]
     assert here.mota > sort.mota and here.idf1 > sort.idf1 and here.hota > sort.hota
+    assert here.switches < sort.switches
 
 
 @pytest.mark.usefixtures("mot")
