@@ -111,7 +111,7 @@ class ChunkDecoder:
         if context is None:
             return
         try:
-            yield from self._pictures(context.decode(None))
+            yield from filter(None, map(self._picture, context.decode(None)))
         except (av.error.FFmpegError, ValueError):
             self.tally.undecodable_chunks += 1
         self._in_flight.clear()
@@ -140,15 +140,19 @@ class ChunkDecoder:
         self._context, self._next_seq = context, chunk.facts.seq + 1
         view = memoryview(chunk.value)
         samples = parse_chunk(view, self._init.defaults).samples[:limit]
+        start_ns, seq, timescale = chunk.facts.start_ns, chunk.facts.seq, self._init.timescale
         first_dts = samples[0].dts if samples else 0
         for sample in samples:
             # Any buffer is taken without a copy of ours; the stub names bytes only.
             packet = Packet(cast(bytes, view[sample.offset : sample.offset + sample.size]))
-            packet.dts, packet.pts = sample.dts, sample.pts
-            since_ns = (sample.pts - first_dts) * NS_PER_S // self._init.timescale
+            dts = packet.dts = sample.dts
+            pts = packet.pts = dts + sample.composition_offset
             self.tally.fed_frames += 1
-            self._remember(sample.pts, chunk.facts.start_ns + since_ns, chunk.facts.seq)
-            yield from self._pictures(context.decode(packet))
+            self._remember(pts, start_ns + (pts - first_dts) * NS_PER_S // timescale, seq)
+            for frame in context.decode(packet):
+                picture = self._picture(frame)
+                if picture is not None:
+                    yield picture
 
     def _open(self, init: InitFacts) -> VideoCodecContext:
         context = CodecContext.create(_DECODERS[init.video_codec], "r")
@@ -160,18 +164,18 @@ class ChunkDecoder:
 
     def _remember(self, pts: int, frame_ns: int, seq: int) -> None:
         self._in_flight[pts] = (frame_ns, seq)
-        while len(self._in_flight) > _MAX_IN_FLIGHT:
+        if len(self._in_flight) > _MAX_IN_FLIGHT:
             del self._in_flight[next(iter(self._in_flight))]
 
-    def _pictures(self, frames: list[VideoFrame]) -> Iterator[Picture]:
-        for frame in frames:
-            known = self._in_flight.pop(frame.pts, None) if frame.pts is not None else None
-            if frame.is_corrupt or known is None:
-                self.tally.corrupt_frames += 1
-                continue
-            assert self._run_id is not None
-            self.tally.shown_frames += 1
-            yield Picture(frame, known[0], self._run_id, known[1])
+    def _picture(self, frame: VideoFrame) -> Picture | None:
+        """A frame that came out of the decoder, with its time; ``None`` if it is damaged or nobody knows it."""
+        known = self._in_flight.pop(frame.pts, None) if frame.pts is not None else None
+        if frame.is_corrupt or known is None:
+            self.tally.corrupt_frames += 1
+            return None
+        assert self._run_id is not None
+        self.tally.shown_frames += 1
+        return Picture(frame, known[0], self._run_id, known[1])
 
 
 def frames_in(chunk: Chunk) -> int:
