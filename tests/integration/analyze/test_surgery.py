@@ -69,7 +69,7 @@ def test_boxes_of_the_nursery_stay_where_they_were(clip: Callable[[str], Path]) 
     found = {each.pictures: each for each in verdict.parities}
     assert [each.complaint for each in found.values()] == [None] * len(parity.ASPECTS)
     wide = found["16:9"]
-    assert wide.boxes >= 4 and wide.lost == 0 and wide.mean_iou >= 0.98
+    assert wide.boxes >= 4 and wide.lost == 0 and wide.mean_iou >= 0.97
 
 
 #: Frames of room_people with people in them. In 60 and 180 a score of light-person moves by 0.14 and 0.22 when its input is cut.
