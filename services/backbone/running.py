@@ -66,7 +66,7 @@ def run_service(name: str, run: Service, argv: Sequence[str] | None = None) -> i
     configure_logging(level=settings.observability.log_level, form=settings.observability.log_format, service=name)
     metrics.BUILD.info({"service": name, "version": program_version()})
     follow_parent()
-    # Decision 16: half of what the standard library's loop costs where work comes dozens of times a second.
+    # Decision 16: cheaper than the standard library's loop where work comes dozens of times a second.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_live(name, run, settings, path))
 
