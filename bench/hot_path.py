@@ -14,6 +14,7 @@ the gate shut ≤ 1.10 × bare decode.
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import sys
 import tempfile
@@ -69,6 +70,8 @@ def main() -> int:
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     cv2.setNumThreads(1)
+    gc.collect()
+    gc.freeze()  # as every service does (services/backbone/running.py)
     with tempfile.TemporaryDirectory(prefix="kanhu-hot-") as folder:
         model = model_for_bench(Path(folder), arguments.model)
         rows = [crowded(model, form, arguments.seconds, arguments.rounds) for form in FORMS]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -133,6 +134,8 @@ async def _work(
             return 0
         async with open_entities(backbone, settings, path, role=role_of(name)) as entities:
             logger.info("service runs", version=program_version())
+            gc.collect()
+            gc.freeze()  # what was imported lives as long as the process: no need to look through it again and again
             try:
                 await run(Host(settings, path, backbone, stop, readiness, entities))
             except KanhuError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +51,6 @@ async def run(host: Host) -> None:
     clock = host.backbone.clock
     signer = await host.backbone.keys.signer(settings.agent_id)
     logger.info("agent key", agent=settings.agent_id, key_id=signer.key_id, public_key=signer.public_key.hex())
-    gc.collect()
-    gc.freeze()  # what was imported lives as long as the process: no need to look through it again and again
     memory = await asyncio.to_thread(RunMemory, directory / "runs", boot_id())
     async with (
         _outbox(host, directory) as outbox,
