@@ -21,8 +21,7 @@ MAX_CANDIDATES = 1000
 #: Rounding of a softmax or a sigmoid may exceed one by this much; a score beyond it is no probability.
 _SLACK = 1e-3
 #: exp() of a raw size beyond this is absurd (over 1000 cells); clipped so that a broken model cannot overflow.
-MAX_LOG_SIZE = 7.0
-NO_BOX = "the model gave a box that is not a number; its weights or its input are broken"
+_MAX_LOG_SIZE = 7.0
 _NOBODY = np.zeros(0, np.intp)
 
 
@@ -59,7 +58,7 @@ def detections(
     if not len(boxes):
         return nothing()
     if not np.isfinite(boxes).all():
-        raise Corrupt(NO_BOX)
+        raise Corrupt("the model gave a box that is not a number; its weights or its input are broken")
     boxes = boxes.astype(np.float32, copy=False)
     if nms:
         apart = boxes
@@ -98,7 +97,7 @@ def rows(width: int, height: int, strides: Sequence[int]) -> int:
 def exp_boxes(raw: Vector, cells: Vector, strides: Vector) -> Vector:
     """YOLOX's boxes: centre = (xy + cell) * stride, size = exp(wh) * stride; as corners (m, 4)."""
     centre = (raw[:, :2] + cells) * strides
-    half = np.exp(np.minimum(raw[:, 2:4], MAX_LOG_SIZE)) * (strides * np.float32(0.5))
+    half = np.exp(np.minimum(raw[:, 2:4], _MAX_LOG_SIZE)) * (strides * np.float32(0.5))
     boxes = np.empty((len(raw), 4), np.float32)
     np.subtract(centre, half, out=boxes[:, :2])
     np.add(centre, half, out=boxes[:, 2:])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.analyze.core.decoders import few_boxes, selecting
+from services.analyze.core.decoders import selecting
 from services.analyze.core.decoders.adapter import Adapter, Expected, Forms, Head, Output
 from services.analyze.core.decoders.selecting import detections, exp_boxes, grid, numbers_of, survivors
 from services.analyze.core.detection import Detections, Vector, nothing
@@ -63,10 +63,9 @@ def read(outputs: Sequence[Output], head: Head) -> Detections:
     found = survivors(scores, head.score, TITLE)
     if not found.size:
         return nothing()
-    if found.size <= few_boxes.MOST:
-        return _few(flat[found].tolist(), scores[found].tolist(), found.tolist(), head)
-    boxes = exp_boxes(flat[found, :4], cells[found], strides[found])
-    which = flat[found][:, [5 + number for number in head.classes]].argmax(axis=1)
+    rows = flat[found]
+    boxes = exp_boxes(rows, cells[found], strides[found])
+    which = rows[:, [5 + number for number in head.classes]].argmax(axis=1)
     return detections(boxes, scores[found], numbers_of(head, which), head)
 
 
@@ -76,19 +75,6 @@ def _scores(flat: Vector, classes: tuple[int, ...]) -> Vector:
     for number in classes[1:]:
         best = np.maximum(best, flat[:, 5 + number])
     return np.asarray(flat[:, 4] * best)
-
-
-def _few(rows: list[list[float]], scores: list[float], places: list[int], head: Head) -> Detections:
-    cells = few_boxes.cells_of(head.width, head.height, STRIDES)
-    boxes = [few_boxes.exp_box(row, cells[place]) for row, place in zip(rows, places, strict=True)]
-    kinds = [_likeliest(row, head.classes) for row in rows]
-    apart = None if head.together or len(head.classes) == 1 else kinds
-    kept = few_boxes.suppress_few(boxes, scores, head.iou, apart)
-    return few_boxes.detections_of(boxes, scores, kinds, kept)
-
-
-def _likeliest(row: list[float], classes: tuple[int, ...]) -> int:
-    return classes[0] if len(classes) == 1 else max(classes, key=lambda number: row[5 + number])
 
 
 ADAPTER = Adapter(TITLE, "detect", forms, read)
