@@ -72,11 +72,14 @@ def run_service(name: str, run: Service, argv: Sequence[str] | None = None) -> i
         return runner.run(_live(name, run, settings, path))
 
 
-async def lasting(work: Awaitable[None]) -> None:
+async def lasting(work: Callable[[], Awaitable[None]]) -> None:
     """Run a part of a service in its task group. A group takes a cancelled member for one that was told to go; a cancellation
-    that nobody asked for (a library lets one out of a task of its own) is made the failure that it is."""
+    that nobody asked for (a library lets one out of a task of its own) is made the failure that it is.
+
+    ``work`` is called when the task has its turn: one that is told to go before that leaves no coroutine that nobody awaits.
+    """
     try:
-        await work
+        await work()
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling() == 0:

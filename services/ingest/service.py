@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ async def run(host: Host) -> None:
     memory = await asyncio.to_thread(RunMemory, directory / "runs", boot_id())
     async with (
         _outbox(host, directory) as outbox,
-        _task("detect outlet", (detect := DetectOutlet(host.backbone.log, clock)).run()),
+        _task("detect outlet", (detect := DetectOutlet(host.backbone.log, clock)).run),
     ):
         report = ClockReport(clock.sample())
         board = StatusBoard(settings.agent_id, clock, outbox.offer)
@@ -63,7 +63,7 @@ async def run(host: Host) -> None:
         )  # fmt: skip
         cameras = Cameras(around, board)
         agent = _Agent(host, outbox, detect, board, cameras, report)
-        async with _sensors(host, outbox) as watch_sensors, _task("status", agent.report_for_ever()):
+        async with _sensors(host, outbox) as watch_sensors, _task("status", agent.report_for_ever):
             try:
                 await agent.follow(watch_sensors)
             finally:
@@ -161,7 +161,7 @@ async def _sensors(host: Host, outbox: Outbox) -> AsyncIterator[_WatchSensors]:
 
             mqtt = MqttSensors(settings.mqtt, settings.agent_id, intake)
             watch.follow(mqtt.watch)
-            await stack.enter_async_context(_task("mqtt sensors", mqtt.run()))
+            await stack.enter_async_context(_task("mqtt sensors", mqtt.run))
         if settings.http is not None:
             from services.ingest.sensors.http import serve_readings
 
@@ -180,7 +180,7 @@ async def _outbox(host: Host, directory: Path) -> AsyncIterator[Outbox]:
                 host.backbone.log, spool, host.backbone.clock, deadline_s=_deadline_s(settings),
                 spool_limit_bytes=settings.spool_limit_bytes, memory_limit_bytes=MEMORY_LIMIT_BYTES,
             )  # fmt: skip
-            async with _task("outbox", outbox.run()):
+            async with _task("outbox", outbox.run):
                 try:
                     yield outbox
                 finally:
@@ -190,14 +190,17 @@ async def _outbox(host: Host, directory: Path) -> AsyncIterator[Outbox]:
 
 
 @contextlib.asynccontextmanager
-async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run something beside a block; if it fails, so does the block."""
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(lasting(work), name=name)
-        try:
-            yield
-        finally:
-            task.cancel()
+async def _task(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run something beside a block; if it fails, so does the block. What failed first is raised as it is, in no group."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(lasting(work), name=name)
+            try:
+                yield
+            finally:
+                task.cancel()
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
 
 
 def _deadline_s(settings: AgentSettings) -> float:

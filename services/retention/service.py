@@ -22,7 +22,7 @@ async def run(host: Host) -> None:
     archive = Archive(host.backbone, host.stop, host.readiness)
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(lasting(recorder.run()), name="recorder")
-            group.create_task(lasting(archive.run()), name="archive")
+            group.create_task(lasting(recorder.run), name="recorder")
+            group.create_task(lasting(archive.run), name="archive")
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -275,13 +276,7 @@ async def test_what_cannot_be_stored_is_to_be_sent_again(tmp_path: Path) -> None
 
 async def test_an_agent_with_a_token_that_is_none_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("short")
-    with pytest.raises(BaseException) as refused:
+    with pytest.raises(Rejected, match="make a longer one"):
         async with running_agent(tmp_path, http={"token_file": str(tmp_path / "token")}):
             await asyncio.sleep(5)
-    assert rejection(refused.value) is not None
-
-
-def rejection(error: BaseException) -> Rejected | None:
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for inner in error.exceptions if (found := rejection(inner))), None)
-    return error if isinstance(error, Rejected) else None
+    gc.collect()  # a coroutine that nobody awaited fails the test here, not whichever test the collector runs in
