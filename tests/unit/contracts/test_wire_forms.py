@@ -1,6 +1,8 @@
 """Records read back as written; what is malformed is refused by name; the published documents are what the types say."""
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,6 +119,13 @@ def test_an_event_reads_back_and_its_id_follows_from_its_facts() -> None:
     assert first.data == sensor.DoorReading(sensor_id="front", observed_ns=5, open=True)
     assert first.id == again.id
     assert first.time_ns == 5
+
+
+def test_the_class_of_an_event_is_made_once_however_often_the_collector_runs() -> None:
+    reading = sensor.DoorReading(sensor_id="front", observed_ns=5, open=True)
+    made = weakref.ref(type(make_event("kanhu.sensor.door", "/agent/a", "front", 5, reading, identity=("front", 5))))
+    gc.collect()
+    assert made() is type(decode_event(_door(), sensor.PAYLOADS))
 
 
 @pytest.mark.parametrize(
