@@ -62,6 +62,25 @@ async def test_services_that_prepare_at_once_all_succeed(minio: MinioServer, buc
         await store.close()
 
 
+async def test_a_bucket_that_is_just_being_made_may_show_its_lock_later(
+    minio: MinioServer, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = f"{bucket}-bare"
+    await asyncio.to_thread(minio.client().make_bucket, bare)
+    store = open_store(minio, bucket)
+    asked: list[str] = []
+    real = store._client.get_object_lock_config
+
+    def lagging(name: str) -> Any:
+        asked.append(name)
+        return real(name if len(asked) > 2 else bare)
+
+    monkeypatch.setattr(store._client, "get_object_lock_config", lagging)
+    await store.prepare()
+    await store.close()
+    assert len(asked) == 3
+
+
 async def test_the_lock_is_compliance_and_not_even_root_undoes_it(
     minio: MinioServer, store: S3Store, bucket: str
 ) -> None:

@@ -21,13 +21,14 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import urllib3
 from minio import Minio
-from minio.commonconfig import COMPLIANCE, ENABLED
+from minio.commonconfig import COMPLIANCE
 from minio.datatypes import Object
 from minio.retention import Retention
 from minio.time import from_iso8601utc
@@ -35,6 +36,7 @@ from pydantic import SecretStr
 from urllib3.response import BaseHTTPResponse
 
 from services.backbone import metrics
+from services.backbone.distributed.s3_bucket import need_locked_bucket
 from services.backbone.distributed.s3_errors import is_code, translating
 from services.backbone.object_key import check_key
 from services.backbone.ports import StoredObject
@@ -117,38 +119,12 @@ class S3Store:
     async def prepare(self) -> None:
         """No trust between us and the server at the start is wrong settings, ``Rejected``; later on it passes, ``Transient``."""
         try:
-            await self._blocking("prepare", self._prepare, f"preparing bucket {self._bucket}")
+            need = partial(need_locked_bucket, self._client, self._bucket)
+            await self._blocking("prepare", need, f"preparing bucket {self._bucket}")
         except Transient as error:
             if tls_complaint(error) is None:
                 raise
             raise Rejected(str(error)) from error
-
-    def _prepare(self) -> None:
-        if not self._client.bucket_exists(self._bucket):
-            with contextlib.suppress(NotFound):
-                self._make_bucket()
-        try:
-            with translating(f"reading the lock of bucket {self._bucket}"):
-                locked = self._client.get_object_lock_config(self._bucket) is not None
-        except NotFound:
-            locked = False
-        except Rejected as error:
-            if not is_code(error, "ObjectLockConfigurationNotFoundError"):
-                raise
-            locked = False
-        if not locked or self._client.get_bucket_versioning(self._bucket).status != ENABLED:
-            raise Rejected(
-                f"bucket {self._bucket} exists without object lock, which can only be given at creation; "
-                "name another bucket, or remove this one if it holds nothing"
-            )
-
-    def _make_bucket(self) -> None:
-        try:
-            with translating(f"making bucket {self._bucket}"):
-                self._client.make_bucket(self._bucket, object_lock=True)
-        except Rejected as error:
-            if not is_code(error, "BucketAlreadyOwnedByYou", "BucketAlreadyExists"):  # another service was faster
-                raise
 
     # Objects
 
